@@ -146,6 +146,22 @@ BODY void pack64_body(const uint64_t *restrict values, uint32_t width, uint8_t *
 /* Strides of a fixed length: what the compiler makes vectors of without checking for a rest. */
 #define STRIDE 32u
 
+BODY void narrow_some(const uint64_t *restrict values, uint32_t count, uint64_t base,
+                      uint32_t shift, uint32_t factor, uint32_t *restrict out)
+{
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = (uint32_t)((values[i] - base) >> shift) * factor;
+}
+
+BODY void narrow_body(const uint64_t *restrict values, uint32_t count, uint64_t base,
+                      uint32_t shift, uint32_t factor, uint32_t *restrict out)
+{
+    uint32_t done = 0;
+    for (; done + STRIDE <= count; done += STRIDE)
+        narrow_some(values + done, STRIDE, base, shift, factor, out + done);
+    narrow_some(values + done, count - done, base, shift, factor, out + done);
+}
+
 BODY void widen_some(const uint32_t *restrict values, uint32_t count, uint64_t base, uint64_t scale,
                      uint64_t *restrict out)
 {
@@ -221,6 +237,11 @@ BODY void codes_body(const uint32_t *restrict values, uint32_t count, uint32_t b
     {                                                                                              \
         pack64_body(v, width, out);                                                                \
     }                                                                                              \
+    attributes static void narrow_##isa(const uint64_t *restrict v, uint32_t count, uint64_t base, \
+                                        uint32_t shift, uint32_t factor, uint32_t *restrict out)   \
+    {                                                                                              \
+        narrow_body(v, count, base, shift, factor, out);                                           \
+    }                                                                                              \
     attributes static void widen_##isa(const uint32_t *restrict v, uint32_t count, uint64_t base,  \
                                        uint64_t scale, uint64_t *restrict out)                     \
     {                                                                                              \
@@ -251,6 +272,7 @@ BODY void codes_body(const uint32_t *restrict values, uint32_t count, uint32_t b
                                           .unpack64 = unpack64_##isa,                              \
                                           .pack32 = pack32_##isa,                                  \
                                           .pack64 = pack64_##isa,                                  \
+                                          .narrow = narrow_##isa,                                  \
                                           .widen = widen_##isa,                                    \
                                           .codes = codes_##isa};
 

@@ -22,21 +22,35 @@ struct delta_own {
     uint64_t scale;
 };
 
+#define STRIDE 32u /* a fixed length, of which the compiler makes vectors */
+
+static inline void find_some(const int64_t *from, uint32_t count, int64_t *restrict steps)
+{
+    for (uint32_t i = 0; i < count; i++)
+        steps[i] = (int64_t)((uint64_t)from[i + 1] - (uint64_t)from[i]);
+}
+
+/* From each value but the first one; steps[0] is not written. */
+static void find_steps(const int64_t *value, uint32_t count, int64_t *steps)
+{
+    uint32_t row = 1;
+    for (; row + STRIDE <= count; row += STRIDE)
+        find_some(value + row - 1, STRIDE, steps + row);
+    find_some(value + row - 1, count - row, steps + row);
+}
+
 /* Plans one vector; bytes of its units. */
 static uint64_t measure_vector(struct encode_job *job, uint32_t vector)
 {
     struct delta_plan *plan = &job->delta;
+    int64_t steps[BLOCK_VECTOR_ROWS], low = 0, high = 0;
     const int64_t *value = job->integers + (size_t)vector * BLOCK_VECTOR_ROWS;
     uint32_t count = vector_rows_of(job->row_count, vector);
-    int64_t low = INT64_MAX, high = INT64_MIN;
-    for (uint32_t i = 1; i < count; i++) {
-        int64_t step = (int64_t)((uint64_t)value[i] - (uint64_t)value[i - 1]);
-        low = step < low ? step : low;
-        high = step > high ? step : high;
-    }
-    plan->step[vector] = count > 1 ? low : 0;
-    uint64_t span = count > 1 ? (uint64_t)high - (uint64_t)low : 0;
-    plan->width[vector] = (uint8_t)bits_of(span / plan->scale);
+    find_steps(value, count, steps);
+    if (count > 1)
+        integers_range(steps + 1, count - 1, &low, &high);
+    plan->step[vector] = low;
+    plan->width[vector] = (uint8_t)bits_of(((uint64_t)high - (uint64_t)low) / plan->scale);
     return units_size(count, plan->width[vector]);
 }
 
@@ -67,28 +81,20 @@ static uint64_t measure(struct encode_job *job)
 static void encode_vector(const struct encode_job *job, uint32_t vector, uint8_t *head,
                           uint8_t *units)
 {
-    uint64_t packed[BLOCK_VECTOR_ROWS];
+    int64_t steps[BLOCK_VECTOR_ROWS], low, high;
     const int64_t *value = job->integers + (size_t)vector * BLOCK_VECTOR_ROWS;
     uint32_t count = vector_rows_of(job->row_count, vector);
-    uint64_t step = (uint64_t)job->delta.step[vector];
-    int64_t low = value[0], high = value[0];
-    packed[0] = 0;
-    for (uint32_t i = 1; i < count; i++) {
-        packed[i] = (uint64_t)value[i] - (uint64_t)value[i - 1] - step;
-        low = value[i] < low ? value[i] : low;
-        high = value[i] > high ? value[i] : high;
-    }
-    if (job->delta.scale != 1) {
-        struct divisor scale = divisor_of(job->delta.scale);
-        for (uint32_t i = 1; i < count; i++)
-            packed[i] = divide_exactly(packed[i], &scale);
-    }
+    int64_t step = job->delta.step[vector];
+    const struct units_from from = {.base = (uint64_t)step, .scale = divisor_of(job->delta.scale)};
+    find_steps(value, count, steps);
+    steps[0] = step; /* to the first value there is none */
+    integers_range(value, count, &low, &high);
     memcpy(head, &value[0], sizeof(int64_t));
     memcpy(head + 8, &step, sizeof(step));
     memcpy(head + 16, &low, sizeof(low));
     memcpy(head + 24, &high, sizeof(high));
     head[36] = job->delta.width[vector];
-    units_write(packed, count, job->delta.width[vector], units);
+    units_write((const uint64_t *)steps, count, &from, job->delta.width[vector], units);
 }
 
 static void encode(struct encode_job *job, struct writer *out)

@@ -28,6 +28,9 @@ struct bitpack {                        /* bitpack.c */
     unpack64_function *const *unpack64; /* [width - 33], 33 … 64 */
     void (*pack32)(const uint32_t *restrict values, uint32_t width, uint8_t *restrict out);
     void (*pack64)(const uint64_t *restrict values, uint32_t width, uint8_t *restrict out);
+    /* out[i] = ((values[i] - base) >> shift) * factor modulo 2^32, the difference modulo 2^64 */
+    void (*narrow)(const uint64_t *restrict values, uint32_t count, uint64_t base, uint32_t shift,
+                   uint32_t factor, uint32_t *restrict out);
     /* out[i] = base + values[i] * scale */
     void (*widen)(const uint32_t *restrict values, uint32_t count, uint64_t base, uint64_t scale,
                   uint64_t *restrict out);

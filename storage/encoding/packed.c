@@ -33,29 +33,47 @@ static void unit_write(const uint64_t *values, uint32_t count, uint32_t width, u
 {
     const struct bitpack *pack = kernels_chosen()->pack;
     uint64_t wide[UNIT_VALUES];
-    uint32_t narrow[UNIT_VALUES];
     uint8_t unit[UNIT_VALUES * sizeof(uint64_t)];
-    if (width == 0)
-        return;
-    if (width <= 32) {
-        for (uint32_t i = 0; i < count; i++)
-            narrow[i] = (uint32_t)values[i];
-        memset(narrow + count, 0, (UNIT_VALUES - count) * sizeof(*narrow));
-        pack->pack32(narrow, width, unit);
-    } else {
-        memcpy(wide, values, count * sizeof(*wide));
-        memset(wide + count, 0, (UNIT_VALUES - count) * sizeof(*wide));
-        pack->pack64(wide, width, unit);
-    }
+    memcpy(wide, values, count * sizeof(*wide));
+    memset(wide + count, 0, (UNIT_VALUES - count) * sizeof(*wide));
+    pack->pack64(wide, width, unit);
     memcpy(out, unit, unit_size(count, width));
 }
 
-void units_write(const uint64_t *values, uint32_t count, uint32_t width, uint8_t *out)
+/* Of values that become at most 32 bits, which `from` says how: they are moved, cut and packed
+ * while they are in the nearest cache, and a whole unit goes where it stays. */
+static void unit_write_narrow(const uint64_t *values, uint32_t count, const struct units_from *from,
+                              uint32_t width, uint8_t *out)
 {
-    uint32_t first = count < UNIT_VALUES ? count : UNIT_VALUES;
-    unit_write(values, first, width, out);
-    if (count > first)
-        unit_write(values + first, count - first, width, out + unit_size(first, width));
+    const struct bitpack *pack = kernels_chosen()->pack;
+    uint32_t narrow[UNIT_VALUES];
+    uint8_t unit[UNIT_VALUES * sizeof(uint32_t)];
+    pack->narrow(values, count, from->base + fault_is("packed.base_moved"), from->scale.shift,
+                 (uint32_t)from->scale.inverse, narrow);
+    if (count == UNIT_VALUES) {
+        pack->pack32(narrow, width, out);
+        return;
+    }
+    memset(narrow + count, 0, (UNIT_VALUES - count) * sizeof(*narrow));
+    pack->pack32(narrow, width, unit);
+    memcpy(out, unit, unit_size(count, width));
+}
+
+void units_write(const uint64_t *values, uint32_t count, const struct units_from *from,
+                 uint32_t width, uint8_t *out)
+{
+    uint64_t relative[UNIT_VALUES];
+    for (uint32_t done = 0; width != 0 && done < count; done += UNIT_VALUES) {
+        uint32_t some = count - done < UNIT_VALUES ? count - done : UNIT_VALUES;
+        if (width <= 32) {
+            unit_write_narrow(values + done, some, from, width, out);
+        } else {
+            for (uint32_t i = 0; i < some; i++)
+                relative[i] = divide_exactly(values[done + i] - from->base, &from->scale);
+            unit_write(relative, some, width, out);
+        }
+        out += unit_size(some, width);
+    }
 }
 
 void units_read(const uint8_t *units, uint32_t count, uint32_t width, void *out)
@@ -181,8 +199,7 @@ void packed_plan_make(const int64_t *values, uint32_t row_count, uint64_t scale,
 
 void packed_write(const struct packed_plan *plan, const int64_t *values, struct writer *out)
 {
-    uint64_t relative[BLOCK_VECTOR_ROWS];
-    struct divisor scale = divisor_of(plan->scale);
+    struct units_from from = {.scale = divisor_of(plan->scale)};
     uint32_t vectors = vector_count_of(plan->row_count), offset = 0;
     uint8_t *to = writer_reserve(out, plan->size);
     if (to == NULL)
@@ -193,17 +210,11 @@ void packed_write(const struct packed_plan *plan, const int64_t *values, struct 
     for (uint32_t vector = 0; vector < vectors; vector++, head += HEAD_SIZE) {
         const int64_t *value = values + (size_t)vector * BLOCK_VECTOR_ROWS;
         uint32_t count = vector_rows_of(plan->row_count, vector);
-        uint64_t base = (uint64_t)plan->base[vector];
-        for (uint32_t i = 0; i < count; i++)
-            relative[i] = (uint64_t)value[i] - base;
-        if (plan->scale != 1) {
-            for (uint32_t i = 0; i < count; i++)
-                relative[i] = divide_exactly(relative[i], &scale);
-        }
-        memcpy(head, &base, sizeof(base));
+        from.base = (uint64_t)plan->base[vector];
+        memcpy(head, &from.base, sizeof(from.base));
         memcpy(head + 8, &offset, sizeof(offset));
         head[12] = plan->width[vector];
-        units_write(relative, count, plan->width[vector], units + offset);
+        units_write((const uint64_t *)value, count, &from, plan->width[vector], units + offset);
         offset += units_size(count, plan->width[vector]);
     }
     assert((uint64_t)(units - to) + offset == plan->size);

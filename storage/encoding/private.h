@@ -142,9 +142,15 @@ uint32_t packed_select(const struct packed *packed, uint32_t vector, uint32_t co
 uint32_t packed_select_set(const struct packed *packed, uint32_t vector, uint32_t count,
                            const uint64_t *set, uint32_t limit, uint32_t *selection);
 
-/* Bytes of `count` <= 2,048 packed values; and both directions, without base. */
+/* Bytes of `count` <= 2,048 packed values; writing (value - base) / scale of each, which is exact;
+ * and reading what is packed. */
+struct units_from {
+    uint64_t base;
+    struct divisor scale;
+};
 uint32_t units_size(uint32_t count, uint32_t width);
-void units_write(const uint64_t *values, uint32_t count, uint32_t width, uint8_t *out);
+void units_write(const uint64_t *values, uint32_t count, const struct units_from *from,
+                 uint32_t width, uint8_t *out);
 /* `out` has room for 2,048 values: uint32_t up to width 32, uint64_t above. */
 void units_read(const uint8_t *units, uint32_t count, uint32_t width, void *out);
 

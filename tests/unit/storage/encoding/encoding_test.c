@@ -1,6 +1,7 @@
 /* Blocks against a naive model: the values themselves. Every encoding is forced in turn on data of
  * many shapes, lengths and patterns of NULLs, by every instruction set. */
 #include "storage/base/arena.h"
+#include "storage/base/fault.h"
 #include "storage/base/hash.h"
 #include "storage/base/random.h"
 #include "storage/encoding/encoding.h"
@@ -649,6 +650,30 @@ static void test_picks_of_every_width(void **state)
     }
 }
 
+static void test_a_fault_is_found(void **state)
+{
+    struct writer out;
+    struct block block;
+    struct block_encoded encoded;
+    struct encode_options options = {.forbidden = ~(1u << 2)};
+    __int128 sum = 0;
+    (void)state;
+    for (uint32_t row = 0; row < 2000; row++)
+        sum += data.integers[row] = row * 7 % 1000;
+    data.values =
+        (struct block_values){.class = BLOCK_INTEGER, .row_count = 2000, .i = data.integers};
+    for (int turn = 0; turn < 2; turn++) {
+        writer_init(&out);
+        if (turn == 0)
+            fault_plant("packed.base_moved");
+        block_encode(&data.values, &options, &out, &encoded);
+        fault_clear();
+        assert_int_equal(block_open(writer_as_slice(&out), BLOCK_INTEGER, 2000, &block, NULL), OK);
+        assert_int_equal(block_sum(&block, 0, 2000) == sum, turn);
+        writer_deinit(&out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -660,6 +685,7 @@ int main(void)
         cmocka_unit_test(test_scratch_of_another_block),
         cmocka_unit_test(test_blocks_by_instruction_set),
         cmocka_unit_test(test_picks_of_every_width),
+        cmocka_unit_test(test_a_fault_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

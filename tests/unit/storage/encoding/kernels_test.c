@@ -150,6 +150,26 @@ static void check_widening(const struct kernels *kernels)
     }
 }
 
+/* All differences there are, of which 32 bits are kept. */
+static void check_narrowing(const struct kernels *kernels)
+{
+    static uint64_t values[100];
+    static uint32_t narrow[101];
+    for (uint32_t count = 0; count <= array_count(values); count++) {
+        for (uint32_t shift = 0; shift < 64; shift += 21) {
+            uint64_t base = random_next(&chance);
+            uint32_t factor = (uint32_t)random_next(&chance) | 1;
+            for (uint32_t i = 0; i < count; i++)
+                values[i] = base + (random_next(&chance) >> random_below(&chance, 64));
+            narrow[count] = 77;
+            kernels->pack->narrow(values, count, base, shift, factor, narrow);
+            for (uint32_t i = 0; i < count; i++)
+                assert_int_equal(narrow[i], (uint32_t)((values[i] - base) >> shift) * factor);
+            assert_int_equal(narrow[count], 77);
+        }
+    }
+}
+
 static void test_kernels(void **state)
 {
     (void)state;
@@ -167,6 +187,7 @@ static void test_kernels(void **state)
             check_sums(kernels, count);
         check_sums(kernels, BLOCK_VECTOR_ROWS);
         check_widening(kernels);
+        check_narrowing(kernels);
     }
 }
 
