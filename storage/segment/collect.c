@@ -375,22 +375,85 @@ static void take_part(struct collector *collector, const struct part *part)
         take_wide(collector, part);
 }
 
+/* The place of a vector's rows from `begin` on, as far as they go to one; they count as done. */
+static struct part next_part(struct collector *collector, uint32_t begin, uint32_t count)
+{
+    const struct row_run *run = collector->run;
+    uint32_t done = collector->at - run->begin, left = run->count - done;
+    const struct part part = {
+        .begin = begin, .count = count - begin < left ? count - begin : left, .to = run->to + done};
+    collector->at += part.count;
+    collector->run += part.count == left;
+    return part;
+}
+
 static void take_vector(struct collector *collector, const struct column *column, uint32_t count)
 {
     for (uint32_t begin = 0; begin < count;) {
-        const struct row_run *run = collector->run;
-        uint32_t done = collector->at - run->begin, left = run->count - done;
-        const struct part part = {.column = column,
-                                  .begin = begin,
-                                  .count = count - begin < left ? count - begin : left,
-                                  .to = run->to + done};
+        struct part part = next_part(collector, begin, count);
+        part.column = column;
         take_part(collector, &part);
         begin += part.count;
-        collector->at += part.count;
-        collector->run += part.count == left;
     }
     if (collector->is_dictionary && !is_paying(collector))
         give_up_dictionary(collector);
+}
+
+static size_t value_size(const struct collector *collector)
+{
+    if (collector->is_text)
+        return sizeof(uint32_t); /* codes; slices come when they are needed */
+    return collector->out->class == BLOCK_WIDE ? 16 : 8;
+}
+
+/* --- values as chunks of mutable segments have them --- */
+
+/* NULL: not this way. Numbers of blocks are those of chunks, but wider; so they need not be what
+ * queries read in between. */
+static const struct chunk_column *stored_of(const struct collector *collector,
+                                            const struct cursor *cursor)
+{
+    if (cursor->chunk == NULL || collector->is_text)
+        return NULL;
+    const struct chunk_column *source = cursor->columns[0].source;
+    if (source == NULL || source->form != CHUNK_FIXED ||
+        source->width != type_stored_width(collector->type.id))
+        return NULL;
+    uint32_t first_null = atomic_load_explicit(&source->first_null, memory_order_acquire);
+    bool has_null = first_null < cursor->end && !fault_is("collect.null_overlooked");
+    return has_null ? NULL : source;
+}
+
+static void take_stored(struct collector *collector, const char *values, uint32_t count)
+{
+    enum type_id id = collector->type.id;
+    size_t width = type_stored_width(id), size = value_size(collector);
+    for (uint32_t begin = 0; begin < count;) {
+        const struct part part = next_part(collector, begin, count);
+        const char *from = values + begin * width;
+        char *to = (char *)collector->out->values + part.to * size;
+        for (uint32_t i = 0; id == TYPE_BOOL && i < part.count; i++)
+            ((int64_t *)(void *)to)[i] = from[i] != 0;
+        if (width == size)
+            memcpy(to, from, part.count * size);
+        else if (id != TYPE_BOOL)
+            stored_widen(collector->type, from, part.count, to);
+        begin += part.count;
+    }
+}
+
+static enum err collect_stored(struct collector *collector, const struct chunk_column *source,
+                               uint32_t row_count, struct error *error)
+{
+    const char *values = source->values;
+    for (uint32_t row = 0; row < row_count; row += PAUSE_ROWS) {
+        uint32_t left = row_count - row;
+        take_stored(collector, values + (size_t)row * source->width,
+                    left < PAUSE_ROWS ? left : PAUSE_ROWS);
+        if (!pauser_go_on(collector->pauser))
+            return error_set(error, ERR_CANCELLED, NULL, "sealing was given up");
+    }
+    return OK;
 }
 
 /* --- the end of it --- */
@@ -451,19 +514,17 @@ void collected_deinit(struct collected *collected)
 
 /* --- the pass --- */
 
-static size_t value_size(const struct collector *collector)
-{
-    if (collector->is_text)
-        return sizeof(uint32_t); /* codes; slices come when they are needed */
-    return collector->out->class == BLOCK_WIDE ? 16 : 8;
-}
-
 static enum err collect_morsel(struct collector *collector, size_t morsel, struct error *error)
 {
     bool has;
     uint32_t since_pause = PAUSE_ROWS; /* finding the morsel's first page may have taken a while */
     uint64_t bytes_at_pause = collector->out->text_bytes;
     enum err err = cursor_seek(collector->out->cursor, morsel, &has, error);
+    const struct cursor *cursor = collector->out->cursor;
+    const struct chunk_column *stored =
+        err == OK && has ? stored_of(collector, collector->out->cursor) : NULL;
+    if (stored != NULL)
+        return collect_stored(collector, stored, (uint32_t)cursor->end, error);
     while (err == OK && has && !collector->out->is_left) {
         struct batch batch;
         err = cursor_next(collector->out->cursor, &batch, &has, error);
