@@ -1,5 +1,6 @@
 /* Texts of dictionaries to numbers, by the lexicon and by their bytes, against a plain list: many
- * dictionaries of which some are known, rows with NULLs and selections, flat texts between. */
+ * dictionaries of which some are known, rows with NULLs and selections, of codes that follow each
+ * other, flat texts between. */
 #include "query/exec/keys.h"
 #include "query/exec/lexicon.h"
 #include "storage/base/fault.h"
@@ -123,15 +124,19 @@ static bool run_query(const struct shape *shape, uint64_t seed, bool *was_lexica
         uint32_t codes[VECTOR_ROWS_MAX], ids[VECTOR_ROWS_MAX], selection[VECTOR_ROWS_MAX];
         uint8_t validity[VECTOR_ROWS_MAX];
         struct slice flat[VECTOR_ROWS_MAX];
-        size_t count = 0;
+        size_t count = 0, count_max = round % 5 == 4 ? 60 + round : VECTOR_ROWS_MAX;
         uint32_t dense = shape->is_growing ? shape->dense * (round % 10 + 1) / 10 : shape->dense;
         bool is_insert = !shape->has_look_ups || round % 4 != 2;
         bool is_flat = shape->has_flat && round % 13 == 12;
+        bool is_rising = round % 3 == 1 && dense > VECTOR_ROWS_MAX; /* but for one, now and then */
+        uint32_t first = is_rising ? (uint32_t)random_below(&random, dense - VECTOR_ROWS_MAX) : 0;
+        uint32_t other = (uint32_t)random_below(&random, 2 * VECTOR_ROWS_MAX);
         for (uint32_t row = 0; row < VECTOR_ROWS_MAX; row++) {
-            codes[row] = (uint32_t)random_below(&random, dense);
+            bool is_next = is_rising && row != other;
+            codes[row] = is_next ? first + row : (uint32_t)random_below(&random, dense);
             flat[row] = book->entries[codes[row]];
             validity[row] = !shape->has_nulls || random_below(&random, 20) != 0;
-            if (!shape->is_selected || random_below(&random, 3) != 0)
+            if (row < count_max && (!shape->is_selected || random_below(&random, 3) != 0))
                 selection[count++] = row;
         }
         struct column column = {.type = type,
@@ -259,7 +264,7 @@ static void test_a_planted_mistake_is_found(void **state)
     make_texts(&arena);
     lexicon_reset(0);
     assert_true(run_query(&shape, 3, &was_lexical));
-    static const char *const faults[] = {"keys.lexical", "keys.noted"};
+    static const char *const faults[] = {"keys.lexical", "keys.noted", "keys.rising"};
     for (size_t i = 0; i < array_count(faults); i++) {
         fault_plant(faults[i]);
         assert_false(run_query(&shape, 3, &was_lexical));
