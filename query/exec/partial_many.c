@@ -130,6 +130,19 @@ struct partial *partial_many_find(struct partial_cache *cache, const struct part
     return run;
 }
 
+/* By the hash of the run before (NULL: none), and how many there are with these behind it. */
+static struct partial_place place_behind(const struct partial *before,
+                                         const struct partial_place *behind, size_t behind_count)
+{
+    size_t before_count = before != NULL ? before->place_count : 0;
+    uint64_t hash = 0;
+    for (size_t i = 0; i < before_count; i++)
+        hash = add_place(hash, &before->places[i]);
+    for (size_t i = 0; i < behind_count; i++)
+        hash = add_place(hash, &behind[i]);
+    return run_place(hash, before_count + behind_count);
+}
+
 static void set_places(struct partial *run, const struct partial *before,
                        const struct partial_place *behind, size_t behind_count)
 {
@@ -145,32 +158,19 @@ static void set_places(struct partial *run, const struct partial *before,
     run->size += run->arena.total - before_total;
 }
 
-static uint64_t hash_of(const struct partial *run)
-{
-    uint64_t hash = 0;
-    for (size_t i = 0; i < run->place_count; i++)
-        hash = add_place(hash, &run->places[i]);
-    return hash;
-}
-
 /* In place of what it has grown out of. */
 static void keep(struct partial_cache *cache, struct partial_plan *plan, struct partial *run,
-                 const struct partial *before)
+                 struct partial_place place, const struct partial *before)
 {
-    if (!partial_cache_add(cache, plan, run_place(hash_of(run), run->place_count), run))
+    if (!partial_cache_add(cache, plan, place, run))
         leave_mark(cache, plan, MARK_NO_RUN);
     else if (before != NULL)
-        partial_cache_remove(cache, plan, run_place(hash_of(before), before->place_count));
+        partial_cache_remove(cache, plan, place_behind(before, NULL, 0));
 }
 
-enum err partial_many_merge(struct exec_node *group, struct partial_cache *cache,
-                            struct partial_plan *plan, struct partial *run,
-                            struct partial *const *behind, const struct partial_place *places,
-                            size_t behind_count, struct partial **out, struct error *error)
+static enum err merge(struct exec_node *group, struct partial *run, struct partial *const *behind,
+                      size_t behind_count, struct partial **out, struct error *error)
 {
-    *out = NULL;
-    if (behind_count < MERGE_MIN || has_mark(cache, plan, MARK_NO_RUN))
-        return OK;
     size_t count = 0;
     struct partial **list =
         arena_alloc_array(&group->exec->arena, behind_count + 1, sizeof(struct partial *));
@@ -179,11 +179,29 @@ enum err partial_many_merge(struct exec_node *group, struct partial_cache *cache
     memcpy(list + count, behind, behind_count * sizeof(struct partial *));
     count += behind_count;
     enum err err = partial_merge(group, list, count, out, error);
-    if (err == ERR_LIMIT) /* there is no room for both; portion by portion there may be */
+    return err == ERR_LIMIT ? OK : err; /* no room for both; portion by portion there may be */
+}
+
+/* Of several queries that would put the same together one does; the others add up portions. */
+enum err partial_many_merge(struct exec_node *group, struct partial_cache *cache,
+                            struct partial_plan *plan, struct partial *run,
+                            struct partial *const *behind, const struct partial_place *places,
+                            size_t behind_count, struct partial **out, struct error *error)
+{
+    struct partial_place place = place_behind(run, places, behind_count);
+    struct partial *found = NULL;
+    *out = NULL;
+    if (behind_count < MERGE_MIN || has_mark(cache, plan, MARK_NO_RUN))
         return OK;
-    if (err != OK)
-        return err;
-    set_places(*out, run, places, behind_count);
-    keep(cache, plan, *out, run);
-    return OK;
+    enum partial_claim claim = partial_cache_claim(cache, plan, place, &found);
+    partial_unref(found); /* the next query finds it */
+    if (claim != PARTIAL_MINE)
+        return OK;
+    enum err err = merge(group, run, behind, behind_count, out, error);
+    if (err == OK && *out != NULL) {
+        set_places(*out, run, places, behind_count);
+        keep(cache, plan, *out, place, run);
+    }
+    partial_cache_give_up(cache, plan, place);
+    return err;
 }
