@@ -1,7 +1,7 @@
 /* Multi-level feedback: a job that has used little goes before one that has used much, since most
  * are short and nobody can tell beforehand which.
  *
- *   DECODE ▶ query < 2 ms ▶ < 20 ms ▶ < 200 ms ▶ longer ▶ UPKEEP        first come, first served in
+ *   DECODE ▶ query < 4 ms ▶ < 20 ms ▶ < 200 ms ▶ longer ▶ UPKEEP        first come, first served in
  * each
  *
  * Come means: to the pool, not to the line. A query that gave its permit away for a shorter one, or
@@ -20,7 +20,8 @@
  * after each turn of 2 ms.
  *
  * The first line is that short because a hundred long queries that begin at once are all short at
- * first. */
+ * first. It is no shorter because panels of about its length starve one another: those that have
+ * just passed it stand behind all that come, so all of them are begun before one is done. */
 #include "storage/base/turn.h"
 
 #include "storage/base/fault.h"
@@ -31,7 +32,7 @@
 #define OWED_MAX_US (4 * TURN_OLDEST_US) /* short ones wait for no more at once */
 
 /* Less than this was used so far. */
-static const int64_t levels[] = {2 * 1000, 20 * 1000, 200 * 1000, INT64_MAX};
+static const int64_t levels[] = {4 * 1000, 20 * 1000, 200 * 1000, INT64_MAX};
 
 _Static_assert(sizeof(levels) / sizeof(levels[0]) == TURN_QUERY_LONGEST - TURN_QUERY + 1,
                "one line a level");

@@ -15,7 +15,7 @@ static void test_levels(void **state)
     static const struct {
         int64_t used_us;
         int level;
-    } cases[] = {{0, 0},        {1999, 0},   {2000, 1},   {19999, 1},
+    } cases[] = {{0, 0},        {3999, 0},   {4000, 1},   {19999, 1},
                  {20000, 2},    {199999, 2}, {200000, 3}, {INT64_C(1) << 40, 3},
                  {INT64_MAX, 3}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
