@@ -286,16 +286,9 @@ static enum err read_rows(struct exec_node *node, const struct portion *portion,
     }
 }
 
-uint64_t partial_rows_scanned(const struct exec_node *node)
+static uint64_t rows_scanned(const struct exec_node *node)
 {
     return atomic_load_explicit(&node->exec->statistics.rows_scanned, memory_order_relaxed);
-}
-
-uint64_t partial_uncount(struct exec_node *node, uint64_t before)
-{
-    uint64_t count = partial_rows_scanned(node) - before;
-    atomic_fetch_sub_explicit(&node->exec->statistics.rows_scanned, count, memory_order_relaxed);
-    return count;
 }
 
 /* The one below it, which has the number `at` from the group down; NULL: it is not counted. */
@@ -306,8 +299,9 @@ static const struct exec_node *next_node(const struct exec_node *node, size_t at
 
 struct partial_counted partial_counted(const struct exec_node *group)
 {
-    struct partial_counted counted = {.scanned = partial_rows_scanned(group)};
+    struct partial_counted counted; /* of most nodes there are none */
     size_t at = 0;
+    counted.scanned = rows_scanned(group);
     for (const struct exec_node *node = group; node != NULL; node = next_node(node, at++)) {
         const struct plan_actual *actual = &node->exec->actual[node->plan->id];
         counted.nodes[at].rows = actual->rows;
@@ -319,11 +313,38 @@ struct partial_counted partial_counted(const struct exec_node *group)
 void partial_count_back(struct exec_node *group, const struct partial_counted *counted)
 {
     size_t at = 0;
-    (void)partial_uncount(group, counted->scanned);
+    atomic_fetch_sub_explicit(&group->exec->statistics.rows_scanned,
+                              rows_scanned(group) - counted->scanned, memory_order_relaxed);
     for (const struct exec_node *node = group; node != NULL; node = next_node(node, at++)) {
         struct plan_actual *actual = &node->exec->actual[node->plan->id];
         actual->rows = counted->nodes[at].rows;
         actual->rows_in = counted->nodes[at].rows_in;
+    }
+}
+
+void partial_count_take(struct exec_node *group, const struct partial_counted *since,
+                        struct partial_counted *taken)
+{
+    size_t at = 0;
+    taken->scanned += rows_scanned(group) - since->scanned;
+    for (const struct exec_node *node = group; node != NULL; node = next_node(node, at++)) {
+        const struct plan_actual *actual = &node->exec->actual[node->plan->id];
+        taken->nodes[at].rows += actual->rows - since->nodes[at].rows;
+        taken->nodes[at].rows_in += actual->rows_in - since->nodes[at].rows_in;
+    }
+    if (!fault_is("partial.taken_twice"))
+        partial_count_back(group, since);
+}
+
+void partial_count_add(struct exec_node *group, const struct partial_counted *taken)
+{
+    size_t at = 0;
+    atomic_fetch_add_explicit(&group->exec->statistics.rows_scanned, taken->scanned,
+                              memory_order_relaxed);
+    for (const struct exec_node *node = group; node != NULL; node = next_node(node, at++)) {
+        struct plan_actual *actual = &node->exec->actual[node->plan->id];
+        actual->rows += taken->nodes[at].rows;
+        actual->rows_in += taken->nodes[at].rows_in;
     }
 }
 

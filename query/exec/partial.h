@@ -66,12 +66,9 @@ MUST_CHECK enum err partial_compute(struct exec_node *group, const struct portio
 /* Its rows, added to the first tier; some may be put aside, and then all that come later are. */
 MUST_CHECK enum err partial_add_rows(struct exec_node *group, const struct portion *portion,
                                      struct error *error);
-/* Rows that the run has scanned so far, and what came after that taken out of the count: rows of a
- * portion that is given up are read again, and those made ahead of their turn may be for nobody. */
-uint64_t partial_rows_scanned(const struct exec_node *group);
-uint64_t partial_uncount(struct exec_node *group, uint64_t before);
-/* The same with what EXPLAIN tells of the group and the nodes below it: what was counted by then,
- * and back to that. Of the first nodes, where they are more than so many. */
+/* Rows that the run has scanned, and what EXPLAIN tells of the group and the nodes below it; of the
+ * first ones, where they are more than so many. What was counted by then, and back to that: rows of
+ * a portion that is given up are read again. */
 #define PARTIAL_CHAIN_MAX 16 /* nodes between a group and its scan */
 struct partial_counted {
     uint64_t scanned;
@@ -81,6 +78,11 @@ struct partial_counted {
 };
 struct partial_counted partial_counted(const struct exec_node *group);
 void partial_count_back(struct exec_node *group, const struct partial_counted *counted);
+/* What is made ahead of its turn may be for nobody. What has been counted since is taken out of the
+ * count and added to *taken, and counts for the query's own group once its turn has come. */
+void partial_count_take(struct exec_node *group, const struct partial_counted *since,
+                        struct partial_counted *taken);
+void partial_count_add(struct exec_node *group, const struct partial_counted *taken);
 /* Do the aggregates give the same whatever is added to what first? By the plan alone. */
 bool partial_is_exact(const struct plan *group);
 bool partial_call_is_exact(const struct aggregate_call *call);

@@ -18,9 +18,9 @@
 struct slot {
     enum { SLOT_FREE, SLOT_TAKEN, SLOT_DONE } state;
     enum err err;
+    bool is_counted;         /* DONE: what counts for it is noted */
     struct partial *partial; /* DONE: NULL if it was given up */
     size_t charged;          /* for it, to the query's budget, while it waits */
-    uint64_t scanned;        /* rows, which count once the portion's turn has come */
     struct error error;
 };
 
@@ -30,6 +30,9 @@ struct partial_crew {
     const struct portion *list;
     size_t count, base; /* base: the portion that is to be combined next */
     size_t ahead;       /* how many from there on; 1 once memory was short */
+    /* Of slots ahead, by their numbers: what counts once the portion's turn has come. */
+    size_t ahead_max;
+    struct partial_counted *counted;
     struct slot slots[];
 };
 
@@ -63,19 +66,28 @@ static bool can_wait(struct slot *slot, struct budget *budget)
     return false;
 }
 
+/* Whoever waits for its turn is less than ahead_max behind whose turn it is. */
+static struct partial_counted *counted_of(const struct partial_crew *crew, size_t index)
+{
+    return &crew->counted[index % crew->ahead_max];
+}
+
 /* With the mutex held, which is let go meanwhile. */
 static void compute(struct partial_crew *crew, struct exec_node *node, size_t index)
 {
     struct slot *slot = &crew->slots[index];
+    struct partial_counted since = partial_counted(node), taken = {0};
     bool is_ahead = index != crew->base;
     slot->state = SLOT_TAKEN;
     crew_unlock(crew->crew);
-    uint64_t scanned = partial_rows_scanned(node);
     slot->err = partial_compute(node, &crew->list[index], &slot->partial, &slot->error);
-    slot->scanned = partial_uncount(node, scanned);
+    partial_count_take(node, &since, &taken);
     bool is_made = !is_ahead || can_wait(slot, node->exec->budget);
     crew_lock(crew->crew);
     slot->state = is_made ? SLOT_DONE : SLOT_FREE;
+    slot->is_counted = is_made && index >= crew->base; /* else nobody asks for it any more */
+    if (slot->is_counted)
+        *counted_of(crew, index) = taken;
     crew->ahead = is_made ? crew->ahead : 1;
     crew_tell(crew->crew);
 }
@@ -114,7 +126,8 @@ struct partial_crew *partial_crew_create(const struct exec_node *group, const st
         memory_free(crew);
         return NULL;
     }
-    crew->ahead = crew_size(crew->crew) * AHEAD_EACH;
+    crew->ahead = crew->ahead_max = crew_size(crew->crew) * AHEAD_EACH;
+    crew->counted = memory_alloc(crew->ahead_max * sizeof(*crew->counted));
     return crew;
 }
 
@@ -142,8 +155,8 @@ enum err partial_crew_get(struct partial_crew *crew, struct exec_node *group, si
         err = slot->err;
         if (err != OK)
             *error = slot->error;
-        atomic_fetch_add_explicit(&group->exec->statistics.rows_scanned, slot->scanned,
-                                  memory_order_relaxed);
+        if (slot->is_counted)
+            partial_count_add(group, counted_of(crew, index));
         *out = take_partial(slot, group->exec->budget);
     }
     crew_unlock(crew->crew);
@@ -157,5 +170,6 @@ void partial_crew_end(struct partial_crew *crew)
     crew_end(crew->crew);
     for (size_t i = 0; i < crew->count; i++) /* while the budget is there */
         partial_unref(take_partial(&crew->slots[i], crew->group->exec->budget));
+    memory_free(crew->counted);
     memory_free(crew);
 }

@@ -44,7 +44,7 @@ struct span {
     bool is_cut;            /* what it does not read is for the query's thread */
     struct exec_node *node; /* who reads it */
     struct group_tier *tier;
-    uint64_t scanned; /* rows, which count once they are added */
+    struct partial_counted counted; /* of its rows, which count once they are added */
 };
 
 struct spans {
@@ -220,10 +220,10 @@ static bool read_next(void *context, struct exec_node *node)
     if (span == NULL)
         return false;
     size_t morsel = spans->morsels[span->at];
-    uint64_t scanned = partial_rows_scanned(node);
+    struct partial_counted since = partial_counted(node);
     crew_unlock(spans->crew);
     enum err err = read_morsel(node, morsel, &is_whole, &ignored);
-    span->scanned += partial_uncount(node, scanned);
+    partial_count_take(node, &since, &span->counted);
     crew_lock(spans->crew);
     span->at++;
     if (err != OK || !is_whole) {
@@ -323,8 +323,7 @@ static enum err take(struct spans *spans, struct span *span, bool *is_done, stru
     if (!*is_done)
         group_tier_free(span->node, span->tier);
     else
-        atomic_fetch_add_explicit(&node->exec->statistics.rows_scanned, span->scanned,
-                                  memory_order_relaxed);
+        partial_count_add(node, &span->counted);
     return err;
 }
 

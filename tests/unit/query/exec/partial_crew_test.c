@@ -182,6 +182,40 @@ static void test_rows_count_once(void **state)
     made_store_close(&f);
 }
 
+/* What EXPLAIN tells of the group and of its scan, where a portion in the middle is given up and
+ * those behind it have been made; until a helper came, at least so often. */
+static bool are_rows_told_once(struct made_store *f, int turns)
+{
+    static const char text[] = "EXPLAIN ANALYZE SELECT CASE WHEN ts >= to_timestamp(270) AND ts < "
+                               "to_timestamp(300) THEN n ELSE 1 END, stddev(n) FROM t GROUP BY 1";
+    char *got = memory_alloc(SIZE), group[64], scan[64];
+    bool are = true, is_helped = false;
+    snprintf(group, sizeof(group), " of %d ", BATCHES * BATCH);
+    snprintf(scan, sizeof(scan), "  (rows=%d ", BATCHES * BATCH);
+    for (int turn = 0; are && (turn < turns || (turn < 1000 && !is_helped)); turn++) {
+        run(f, text, "3", "off", got, SIZE);
+        is_helped = is_helped || strstr(got, " threads=") != NULL;
+        are = strstr(got, group) != NULL && strstr(got, scan) != NULL;
+    }
+    assert_true(!are || is_helped);
+    memory_free(got);
+    return are;
+}
+
+static void test_rows_are_told_once(void **state)
+{
+    (void)state;
+    struct made_store f;
+    setup(&f);
+    assert_true(are_rows_told_once(&f, 10));
+    fault_plant("crew.no_memory");
+    assert_true(are_rows_told_once(&f, 3));
+    fault_plant("partial.taken_twice");
+    assert_false(are_rows_told_once(&f, 1000));
+    fault_clear();
+    made_store_close(&f);
+}
+
 static void ask_until_seen(void *context)
 {
     struct client *client = context;
@@ -248,9 +282,9 @@ static void test_under_load(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_bytes),      cmocka_unit_test(test_no_memory_ahead),
-        cmocka_unit_test(test_rows_count_once), cmocka_unit_test(test_cpu_of_helpers),
-        cmocka_unit_test(test_under_load),
+        cmocka_unit_test(test_same_bytes),         cmocka_unit_test(test_no_memory_ahead),
+        cmocka_unit_test(test_rows_count_once),    cmocka_unit_test(test_cpu_of_helpers),
+        cmocka_unit_test(test_rows_are_told_once), cmocka_unit_test(test_under_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -103,10 +103,10 @@ static int setup(void **state)
 {
     (void)state;
     made_threads_open(&f,
-                      &(struct made_options){.memory_limit = 512 << 20,
-                                             .core_count = CORES,
-                                             .engine = {.query_memory_limit = 256 << 20,
-                                                        .partial_memory = 16 << 20}},
+                      &(struct made_options){
+                          .memory_limit = 512 << 20,
+                          .core_count = CORES,
+                          .engine = {.query_memory_limit = 256 << 20, .partial_memory = 16 << 20}},
                       &(struct made_threads_rows){.columns = columns,
                                                   .column_count = array_count(columns),
                                                   .cell = cell,
@@ -175,6 +175,18 @@ static uint64_t rows_scanned(const char *text)
     return made_rows_scanned(f.store.engine, text, settings);
 }
 
+/* By EXPLAIN, of the group and of its scan. */
+static bool are_rows_told_once(void)
+{
+    char *got = memory_alloc(f.answer_size), group[64], scan[64];
+    snprintf(group, sizeof(group), " of %d ", BATCHES * BATCH);
+    snprintf(scan, sizeof(scan), "  (rows=%d ", BATCHES * BATCH);
+    run("EXPLAIN ANALYZE SELECT count(DISTINCT far) FROM t", "3", f.memory, got);
+    bool are = strstr(got, group) != NULL && strstr(got, scan) != NULL;
+    memory_free(got);
+    return are;
+}
+
 /* Helpers that find no memory, groups that there is no room to add, and the query's thread that has
  * to be alone in the middle: all is read again, and counted once. */
 static void test_helpers_in_vain(void **state)
@@ -185,6 +197,7 @@ static void test_helpers_in_vain(void **state)
         made_threads_plant(&f, faults[i]);
         assert_int_equal(differences(1), 0);
         assert_int_equal(rows_scanned("SELECT count(DISTINCT far) FROM t"), BATCHES * BATCH);
+        assert_true(are_rows_told_once());
         made_threads_plant(&f, NULL);
     }
     for (int turn = 0; turn < 5; turn++)
