@@ -9,6 +9,7 @@
  * the parts of the cover used longest ago: its file is read again. */
 #include "query/exec/rollup.h"
 
+#include "query/expr/node.h"
 #include "query/func/func.h"
 #include "query/func/time.h"
 #include "query/view.h"
@@ -111,9 +112,35 @@ bool rollup_bucket_make(const struct expr *call, uint32_t time, struct arena *ar
     return has_time && rollup_bucket_find(out, &context, 0, &start, &end);
 }
 
+bool rollup_bucket_make_epoch(const struct expr *expr, uint32_t time, struct rollup_bucket *out,
+                              struct expr ***argument)
+{
+    struct bucket epoch;
+    *out = (struct rollup_bucket){0};
+    if (!bucket_match(expr, &epoch))
+        return false;
+    for (int i = 0; i < epoch.depth; i++)
+        expr = expr->arguments[0];
+    out->width_us = epoch.width_us;
+    *argument = &expr->arguments[1];
+    return (**argument)->kind == EXPR_COLUMN && (**argument)->column == time &&
+           (**argument)->type.id == TYPE_TIMESTAMPTZ;
+}
+
+static bool find_epoch(int64_t width_us, int64_t us, int64_t *start, int64_t *end)
+{
+    if (us == TIME_INFINITY || us == TIME_MINUS_INFINITY)
+        return false;
+    int64_t number = us / width_us - (us % width_us < 0);
+    return !__builtin_mul_overflow(number, width_us, start) &&
+           !__builtin_add_overflow(*start, width_us, end);
+}
+
 bool rollup_bucket_find(const struct rollup_bucket *bucket, const struct eval_context *context,
                         int64_t us, int64_t *start, int64_t *end)
 {
+    if (bucket->width_us != 0)
+        return find_epoch(bucket->width_us, us, start, end);
     struct column arguments[FUNCTION_ARGUMENTS_MAX] = {0};
     memcpy(arguments, bucket->arguments, sizeof(bucket->arguments));
     arguments[bucket->time].i = &us;

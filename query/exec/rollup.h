@@ -32,8 +32,10 @@ struct rollup_cover {
     bool is_failed; /* nothing was made, and will not be until the next start */
 };
 
-/* A function of time that gives the start of the bucket [start, end) it falls in. */
+/* A function of time that gives the start of the bucket [start, end) it falls in, or the epoch
+ * divided. */
 struct rollup_bucket {
+    int64_t width_us;                /* of the epoch's bucket; 0: a function */
     const struct function *function; /* NULL: none */
     struct column arguments[3];
     size_t time; /* which of them */
@@ -146,5 +148,9 @@ bool rollup_bucket_find(const struct rollup_bucket *bucket, const struct eval_co
 /* Of a call over columns of which `time` is the event time's; in the arena. */
 bool rollup_bucket_make(const struct expr *call, uint32_t time, struct arena *arena,
                         struct rollup_bucket *out);
+/* Of floor(extract(epoch FROM time) / n), times a factor or not: a number of each bucket, the same
+ * for all of its times. *argument: where `time` stands in it. */
+bool rollup_bucket_make_epoch(const struct expr *expr, uint32_t time, struct rollup_bucket *out,
+                              struct expr ***argument);
 
 #endif

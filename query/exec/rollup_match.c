@@ -50,13 +50,25 @@ static bool is_coarser(const struct matcher *m, const struct rollup_bucket *othe
            (start - other_start) % (end - start) == 0;
 }
 
+/* Where the event time stands in a bucket of it; NULL: it is none. */
+static struct expr **find_bucket(struct matcher *m, struct expr *expr, struct rollup_bucket *out)
+{
+    uint32_t time = (uint32_t)time_column(m);
+    struct expr **argument;
+    if (rollup_bucket_make(expr, time, m->arena, out))
+        return &expr->arguments[out->time];
+    return rollup_bucket_make_epoch(expr, time, out, &argument) ? argument : NULL;
+}
+
 /* A bucket of event time: the same of the rollup's bucket. */
 static struct expr *derive_bucket(struct matcher *m, const struct expr *expr)
 {
     struct rollup_bucket bucket;
-    if (m->rollup->time_key < 0 || !is_utc(m) || expr->kind != EXPR_CALL ||
-        !rollup_bucket_make(expr, (uint32_t)time_column(m), m->arena, &bucket) ||
-        !is_coarser(m, &bucket))
+    if (m->rollup->time_key < 0 || !is_utc(m) || expr->kind != EXPR_CALL)
+        return NULL;
+    struct expr *copy = expr_copy(expr, NULL, m->arena);
+    struct expr **time = find_bucket(m, copy, &bucket);
+    if (time == NULL || !is_coarser(m, &bucket))
         return NULL;
     struct rollup_bucket *coarse =
         arena_alloc_array(m->arena, m->use->coarse_count + 1, sizeof(*coarse));
@@ -64,8 +76,7 @@ static struct expr *derive_bucket(struct matcher *m, const struct expr *expr)
         memcpy(coarse, m->use->coarse, m->use->coarse_count * sizeof(*coarse));
     coarse[m->use->coarse_count++] = bucket;
     m->use->coarse = coarse;
-    struct expr *copy = expr_copy(expr, NULL, m->arena);
-    copy->arguments[bucket.time]->column = (uint32_t)m->rollup->time_key;
+    (*time)->column = (uint32_t)m->rollup->time_key;
     return copy;
 }
 

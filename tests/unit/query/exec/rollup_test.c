@@ -186,6 +186,30 @@ static const struct {
     {"SELECT date_bin('10 seconds', ts, timestamptz '1970-01-01 00:00:03.5+00'), count(*) FROM t "
      "GROUP BY 1 ORDER BY 1",
      false},
+    /* as Grafana writes them */
+    {"SELECT floor(extract(epoch from ts)/5)*5 AS \"time\", kind AS metric, sum(n) FROM t WHERE ts "
+     "BETWEEN '1970-01-01T00:00:05Z' AND '1970-01-01T00:01:00Z' GROUP BY 1, 2 ORDER BY 1, 2",
+     true},
+    {"SELECT floor(extract(epoch from ts)/5)*5, count(*) FROM t GROUP BY "
+     "floor(extract(epoch from ts)/5)*5 ORDER BY 1",
+     true},
+    {"SELECT floor(extract(epoch from ts)/7)*3, floor(extract(epoch from ts)/2), count(*) FROM t "
+     "GROUP BY 1, 2 ORDER BY 1, 2",
+     true},
+    {"SELECT floor(extract(epoch from ts)/10)::bigint*10, count(*) FROM t GROUP BY 1 ORDER BY 1",
+     true},
+    {"SELECT to_timestamp(floor(extract(epoch from ts)/60)*60), kind, avg(n) FROM t WHERE "
+     "floor(extract(epoch from ts)/20)*20 > 10 GROUP BY 1, 2 ORDER BY 1, 2",
+     true},
+    {"SELECT floor(extract(epoch from ts)/7200)*7200, min(word) FROM t GROUP BY 1 ORDER BY 1",
+     true},
+    {"SELECT floor(extract(epoch from ts)/25)*25, min(word) FROM t GROUP BY 1 ORDER BY 1", false},
+    {"SELECT floor(extract(epoch from ts)/5400)*5400, min(word) FROM t GROUP BY 1 ORDER BY 1",
+     false},
+    {"SELECT floor(extract(epoch from ts)/1.5)*1.5, count(*) FROM t GROUP BY 1 ORDER BY 1", false},
+    {"SELECT (extract(epoch from ts)::bigint/5)*5, count(*) FROM t GROUP BY 1 ORDER BY 1", false},
+    {"SELECT floor(extract(epoch from ts::timestamp)/5)*5, count(*) FROM t GROUP BY 1 ORDER BY 1",
+     false},
     {"SELECT count(*) FROM t WHERE ts >= '-infinity' AND ts < 'infinity'", true},
     {"SELECT count(*) FROM t WHERE n > 5", false},
     {"SELECT kind, sum(n + 1) FROM t GROUP BY 1 ORDER BY 1", false},
