@@ -196,9 +196,11 @@ def send_slow(server, query_id, timeout_ms=300_000, comment=""):
 
 
 @pytest.fixture
-def busy(freshet_factory):
-    """A server with one query under way, which is all it may have, and three behind it."""
-    server = freshet_factory(arguments=["--queries-max", "1"])
+def busy(request, freshet_factory):
+    """A server with one query under way, which is all it may have, and three behind it. Its parameter: a fault that is planted in it."""
+    planted = getattr(request, "param", None)
+    options = {"binary": request.getfixturevalue("checked_binary"), "environment": {"FRESHET_FAULT": planted}} if planted else {}
+    server = freshet_factory(arguments=["--queries-max", "1"], **options)
     hostile.fill(server.http, 3000)
     connections = []
     for n in range(4):
@@ -250,6 +252,17 @@ def test_who_waits_for_others_to_end_has_its_time(busy):
         connection.close()
     assert queued(server) == 3 and timed_out(server) == before + 2
     assert server.request("DELETE", "/v1/sql/slow-0")[0] == 200  # under way until now
+
+
+@pytest.mark.parametrize("busy", ["route.time_begins_late"], indirect=True)
+def test_whose_time_begins_late_would_be_found(busy):
+    server, _ = busy
+    connection = send_slow(server, "late-1", timeout_ms=300)
+    connection.settimeout(3)
+    with pytest.raises(TimeoutError):  # nobody ends the one that is under way
+        connection.recv(65536)
+    connection.close()
+    assert server.request("DELETE", "/v1/sql/slow-0")[0] == 200
 
 
 def test_an_endpoint_that_waits_for_others_to_end_has_its_time(freshet_factory):

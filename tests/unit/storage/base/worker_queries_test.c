@@ -213,6 +213,39 @@ static void test_long_queries_get_on_and_end_soon(void **state)
     worker_pool_destroy(pool);
 }
 
+/* A long query that is over while a short one keeps the permit without looking: which of its steps
+ * it has done after so long. */
+static int step_of_who_is_over(int64_t wait_us)
+{
+    _Atomic int step = 0;
+    struct worker_pool *pool =
+        worker_pool_create(&(struct worker_options){.core_count = 1, .thread_count = 4});
+    atomic_store(&is_given_up, false);
+    assert_int_equal(worker_submit(pool, WORKER_QUERY, watched_job, &step), OK);
+    while (atomic_load(&step) < 1)
+        clock_sleep_us(500);
+    submit_blind(pool);
+    atomic_store(&is_given_up, true);
+    int64_t give_up_us = clock_monotonic_us() + wait_us;
+    while (atomic_load(&step) < 2 && clock_monotonic_us() < give_up_us)
+        clock_sleep_us(500);
+    int seen = atomic_load(&step);
+    atomic_store(&is_blind_over, true);
+    worker_pool_destroy(pool);
+    return seen;
+}
+
+/* It has only to clean up, and long ones overtake nobody. */
+static void test_who_is_over_goes_first(void **state)
+{
+    (void)state;
+    assert_int_equal(step_of_who_is_over(GIVE_UP_US), 2);
+    fault_plant("worker.over_ones_stand");
+    int step = step_of_who_is_over(100000);
+    fault_clear();
+    assert_int_equal(step, 1);
+}
+
 #define EQUAL_COUNT 4
 #define EQUAL_US 10000 /* of CPU: two lines deep */
 
@@ -301,6 +334,7 @@ int main(void)
         cmocka_unit_test(test_short_queries_go_before_long_ones),
         cmocka_unit_test(test_blind_jobs_are_overtaken),
         cmocka_unit_test(test_long_queries_get_on_and_end_soon),
+        cmocka_unit_test(test_who_is_over_goes_first),
         cmocka_unit_test(test_equals_end_in_the_order_they_came),
         cmocka_unit_test(test_waits_are_told),
     };
