@@ -2,50 +2,46 @@
  * literals compared, ends of strings found, the loop over the values. SLOTS_AVX2: with 32 bytes at
  * a time. Every form reads the same rows; tests run all. */
 
-/* bounds: where the body ends. */
-static inline SLOTS_TARGET bool SLOTS(literal_fits)(const struct decoder *d,
-                                                    const struct shape_slot *slot, const char *p,
-                                                    struct bounds bounds)
+/* Does the step's literal stand at p? False too where less than LITERAL_WIDE bytes are left. */
+static ALWAYS_INLINE SLOTS_TARGET bool SLOTS(literal_fits)(const struct decoder *d,
+                                                           const struct step *step, const char *p,
+                                                           struct bounds bounds)
 {
-    const char *end = bounds.end;
+    if (__builtin_expect((uintptr_t)p > bounds.wide, 0))
+        return false;
 #if defined(SLOTS_AVX2)
     (void)d;
-    if ((uintptr_t)p <= bounds.wide) {
-        __m256i have = _mm256_loadu_si256((const __m256i *)(const void *)p);
-        __m256i want = _mm256_loadu_si256((const __m256i *)(const void *)slot->literal);
-        uint32_t same = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(have, want));
-        return (~same & slot->mask) == 0 && (slot->literal_size <= LITERAL_WIDE ||
-                                             literal_fits_narrow(slot, slot->literal_size, p, end));
-    }
+    __m256i have = _mm256_loadu_si256((const __m256i *)(const void *)p);
+    __m256i want = _mm256_loadu_si256((const __m256i *)(const void *)step->literal);
+    uint32_t same = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(have, want));
+    return (~same & step->mask) == 0;
 #elif defined(__x86_64__)
-    if (d->is_inline && (uintptr_t)p <= bounds.wide) {
+    if (d->is_inline) {
         const __m128i *have = (const __m128i *)(const void *)p;
-        const __m128i *want = (const __m128i *)(const void *)slot->literal;
+        const __m128i *want = (const __m128i *)(const void *)step->literal;
         uint32_t low = (uint32_t)_mm_movemask_epi8(
             _mm_cmpeq_epi8(_mm_loadu_si128(have), _mm_loadu_si128(want)));
         uint32_t high = (uint32_t)_mm_movemask_epi8(
             _mm_cmpeq_epi8(_mm_loadu_si128(have + 1), _mm_loadu_si128(want + 1)));
-        return (~(low | high << 16) & slot->mask) == 0 &&
-               (slot->literal_size <= LITERAL_WIDE ||
-                literal_fits_narrow(slot, slot->literal_size, p, end));
+        return (~(low | high << 16) & step->mask) == 0;
     }
-#else
-    (void)d;
 #endif
-    return literal_fits_narrow(slot, slot->literal_size, p, end);
+    (void)d;
+    return memcmp(p, step->literal, step->size) == 0;
 }
 
 #if defined(SLOTS_AVX2)
-/* A bit for each of 32 bytes that plain text does not have, or that is not ASCII. A byte below 0x80
- * is a quote or a backslash if it is what its low half says; one comparison finds both. */
-static inline SLOTS_TARGET uint32_t SLOTS(special_bytes)(const char *p)
+/* The sign bit of each of 32 bytes that plain text does not have, or that is not ASCII. */
+static ALWAYS_INLINE SLOTS_TARGET __m256i SLOTS(special_bytes)(const char *p)
 {
-    const __m256i by_low_half = _mm256_broadcastsi128_si256(
-        _mm_setr_epi8(1, 0, '"', 0, 0, 0, 0, 0, 0, 0, 0, 0, '\\', 0, 0, 0));
+    const struct wide_constants *c = &wide_constants;
+    __asm__("" : "+r"(c));
     __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)p);
+    __m256i by_low_half = _mm256_load_si256((const __m256i *)(const void *)c->by_low_half);
     __m256i is_one = _mm256_cmpeq_epi8(_mm256_shuffle_epi8(by_low_half, v), v);
-    __m256i less = _mm256_subs_epi8(v, _mm256_set1_epi8(0x20)); /* below 0: such a byte */
-    return (uint32_t)_mm256_movemask_epi8(_mm256_or_si256(is_one, less));
+    /* Below 0: such a byte. */
+    __m256i less = _mm256_subs_epi8(v, _mm256_load_si256((const __m256i *)(const void *)c->blanks));
+    return _mm256_or_si256(is_one, less);
 }
 #endif
 
@@ -56,17 +52,25 @@ static ALWAYS_INLINE SLOTS_TARGET const char *SLOTS(plain_end)(const struct deco
 {
     const char *end = bounds.end;
 #if defined(SLOTS_AVX2)
-    for (;; p += LITERAL_WIDE) {
-        if (__builtin_expect((uintptr_t)p > bounds.wide, 0)) {
-            p = last_special(d, p, end);
-            break;
-        }
-        uint32_t hits = SLOTS(special_bytes)(p);
+    if (__builtin_expect((uintptr_t)p <= bounds.wide, 1)) {
+        uint32_t hits = (uint32_t)_mm256_movemask_epi8(SLOTS(special_bytes)(p));
         if (hits != 0) {
             p += __builtin_ctz(hits);
             return __builtin_expect(*p == '"', 1) ? p : NULL;
         }
+        for (p += LITERAL_WIDE; (uintptr_t)p + LITERAL_WIDE <= bounds.wide; p += 2 * LITERAL_WIDE) {
+            __m256i low = SLOTS(special_bytes)(p), high = SLOTS(special_bytes)(p + LITERAL_WIDE);
+            if (_mm256_movemask_epi8(_mm256_or_si256(low, high)) == 0)
+                continue;
+            uint64_t both = (uint32_t)_mm256_movemask_epi8(low) |
+                            (uint64_t)(uint32_t)_mm256_movemask_epi8(high) << LITERAL_WIDE;
+            if (fault_is("template.half_a_step_passed") && both >> LITERAL_WIDE != 0)
+                both = both >> LITERAL_WIDE << LITERAL_WIDE;
+            p += __builtin_ctzll(both);
+            return __builtin_expect(*p == '"', 1) ? p : NULL;
+        }
     }
+    p = far_end(d, p, end);
 #elif defined(__x86_64__)
     if (d->is_inline && (uintptr_t)p <= bounds.wide) {
         uint32_t hits = special_bytes(p) | special_bytes(p + 16) << 16;
@@ -80,49 +84,35 @@ static ALWAYS_INLINE SLOTS_TARGET const char *SLOTS(plain_end)(const struct deco
     return __builtin_expect(p < end && *p == '"', 1) ? p : NULL;
 }
 
-static inline SLOTS_TARGET const char *SLOTS(take_text)(struct decoder *d,
-                                                        const struct shape_slot *slot,
-                                                        const char *p, struct bounds bounds)
+static ALWAYS_INLINE SLOTS_TARGET bool SLOTS(take_text)(struct decoder *d,
+                                                        struct rows_column *column, const char **at,
+                                                        struct bounds bounds)
 {
-    const char *quote = SLOTS(plain_end)(d, p, bounds);
+    const char *p = *at, *quote = SLOTS(plain_end)(d, p, bounds);
     /* No quote is a long way off too. */
     if (__builtin_expect((uintptr_t)quote - (uintptr_t)p > ROW_STRING_SIZE_MAX, 0))
-        return take_any_string(d, slot->column, p);
-    rows_put_text(d->rows, &d->rows->columns[slot->column], slice_of(p, (size_t)(quote - p)),
-                  (size_t)(bounds.end - p));
-    return quote + 1;
-}
-
-static NOINLINE SLOTS_TARGET const char *SLOTS(take_any_time)(struct template_state *t,
-                                                              struct decoder *d,
-                                                              const struct shape_slot *slot,
-                                                              const char *p)
-{
-    struct rows_column *column = &d->rows->columns[slot->column];
-    const char *quote = SLOTS(plain_end)(d, p, bounds_of(d));
-    if (quote == NULL ||
-        !time_from_text(t, slice_of(p, (size_t)(quote - p)), &column->i[d->rows->count]))
-        return take_any_string(d, slot->column, p);
-    column->validity[d->rows->count] = 1;
-    return quote + 1;
+        return false;
+    rows_put_text(d->rows, column, slice_of(p, (size_t)(quote - p)), (size_t)(bounds.end - p));
+    *at = quote + 1;
+    return true;
 }
 
 /* Forms of a fixed size need no look for their end: what is right is all digits and signs. */
-static inline SLOTS_TARGET const char *SLOTS(take_time)(struct template_state *t, struct decoder *d,
-                                                        const struct shape_slot *slot,
-                                                        const char *p)
+static ALWAYS_INLINE SLOTS_TARGET bool SLOTS(take_time)(const struct template_state *t,
+                                                        struct rows_column *column, size_t row,
+                                                        const char **at, const char *end)
 {
-    struct rows_column *column = &d->rows->columns[slot->column];
+    const char *p = *at;
     int64_t value;
-    if (d->end - p > 27) {
-        size_t size = p[27] == '"' ? 27 : p[24] == '"' ? 24 : 20;
-        if (p[size] == '"' && time_from_minute(t, p, size, &value)) {
-            column->i[d->rows->count] = value;
-            column->validity[d->rows->count] = 1;
-            return p + size + 1;
-        }
-    }
-    return SLOTS(take_any_time)(t, d, slot, p);
+    if (end - p <= 27)
+        return false;
+    size_t size = p[27] == '"' ? 27 : p[24] == '"' ? 24 : 20;
+    if (p[size] != '"' || !time_from_minute(t, p, size, &value))
+        return false;
+    column->i[row] = value;
+    column->validity[row] = 1;
+    *at = p + size + 1;
+    return true;
 }
 
 #if defined(SLOTS_AVX2)
@@ -163,81 +153,69 @@ static inline bool SLOTS(read_uuid)(const char *p, uint8_t *out)
 }
 #endif
 
-static inline SLOTS_TARGET const char *SLOTS(take_uuid)(struct template_state *t, struct decoder *d,
-                                                        const struct shape_slot *slot,
-                                                        const char *p)
+static ALWAYS_INLINE SLOTS_TARGET bool SLOTS(take_uuid)(struct template_state *t, struct decoder *d,
+                                                        struct rows_column *column, size_t row,
+                                                        const char **at)
 {
-    struct rows_column *column = &d->rows->columns[slot->column];
-    if (t->uuid_count == 0) {
+    const char *p = *at;
+    if (__builtin_expect(t->uuid_count == 0, 0)) {
         t->uuids = arena_alloc_array(d->arena, UUIDS_AT_ONCE, UUID_SIZE);
         t->uuid_count = UUIDS_AT_ONCE;
     }
     if (__builtin_expect(d->end - p <= 36 || p[36] != '"' || !SLOTS(read_uuid)(p, t->uuids), 0))
-        return take_any_string(d, slot->column, p);
-    column->validity[d->rows->count] = 1;
-    column->text[d->rows->count] = slice_of(t->uuids, UUID_SIZE);
+        return false;
+    column->validity[row] = 1;
+    column->text[row] = slice_of(t->uuids, UUID_SIZE);
     t->uuids += UUID_SIZE;
     t->uuid_count--;
-    return p + 37;
+    *at = p + 37;
+    return true;
+}
+
+/* The value of a step at *at. False: it is not plain, and *at is where it was. */
+static ALWAYS_INLINE SLOTS_TARGET bool SLOTS(take)(struct template_state *t, struct decoder *d,
+                                                   const struct step *step, size_t row,
+                                                   const char **at, struct bounds bounds)
+{
+    switch (step->take) {
+    case TAKE_TIME:
+        return SLOTS(take_time)(t, step->column, row, at, bounds.end);
+    case TAKE_UUID:
+        return SLOTS(take_uuid)(t, d, step->column, row, at);
+    case TAKE_TEXT:
+        return SLOTS(take_text)(d, step->column, at, bounds);
+    case TAKE_INT:
+        return take_number(step->column, row, at, bounds.end, TAKE_INT);
+    case TAKE_FLOAT:
+        return take_number(step->column, row, at, bounds.end, TAKE_FLOAT);
+    case TAKE_NUMERIC:
+        return take_number(step->column, row, at, bounds.end, TAKE_NUMERIC);
+    case TAKE_BOOL:
+        return take_bool(step->column, row, at, bounds.end);
+    default:
+        return false;
+    }
 }
 
 /* The cells of the row; NULL: not this shape. */
 static SLOTS_TARGET const char *SLOTS(read_slots)(struct template_state *t, struct decoder *d,
                                                   const char *p)
 {
-    const struct shape *shape = t->shape;
-    const struct shape_slot *slot = shape->slots, *end = slot + shape->slot_count;
     const struct bounds bounds = bounds_of(d);
-    for (; slot < end; slot++) {
-        if (__builtin_expect(!SLOTS(literal_fits)(d, slot, p, bounds), 0)) {
-            size_t size = slot->literal_size - 1u;
-            if (slot->take > TAKE_STRING || !literal_fits_narrow(slot, size, p, d->end))
-                return NULL;
-            p = take_any(d, slot->column, p + size); /* no string this time: a null, mostly */
-            if (p == NULL)
-                return NULL;
-            continue;
+    const size_t row = d->rows->count;
+    for (const struct step *step = t->steps;; step++) {
+        if (__builtin_expect(SLOTS(literal_fits)(d, step, p, bounds), 1)) {
+            p += step->size;
+            if (step->take == STEP_END)
+                return p;
+            if (__builtin_expect(SLOTS(take)(t, d, step, row, &p, bounds), 1))
+                continue;
+            p -= step->size;
         }
-        p += slot->literal_size;
-        switch ((enum shape_take)slot->take) {
-        case TAKE_TIME:
-            p = SLOTS(take_time)(t, d, slot, p);
-            break;
-        case TAKE_UUID:
-            p = SLOTS(take_uuid)(t, d, slot, p);
-            break;
-        case TAKE_TEXT:
-            p = SLOTS(take_text)(d, slot, p, bounds);
-            break;
-        case TAKE_STRING:
-            p = take_any_string(d, slot->column, p);
-            break;
-        case TAKE_INT:
-            p = take_number(d, slot, p, TAKE_INT);
-            break;
-        case TAKE_FLOAT:
-            p = take_number(d, slot, p, TAKE_FLOAT);
-            break;
-        case TAKE_NUMERIC:
-            p = take_number(d, slot, p, TAKE_NUMERIC);
-            break;
-        case TAKE_NUMBER:
-            p = take_number(d, slot, p, TAKE_NUMBER);
-            break;
-        case TAKE_BOOL:
-            p = take_bool(d, slot, p);
-            break;
-        case TAKE_ANY:
-            p = take_any(d, slot->column, p);
-            break;
-        case TAKE_UNKNOWN:
-            p = take_unknown(t, d, p);
-            break;
-        default:
-            __builtin_unreachable();
-        }
+        if (step->slot == &t->shape->tail)
+            return read_tail(step->slot, p, d->end);
+        p = take_any_slot(t, d, step->slot, p);
         if (p == NULL)
             return NULL;
     }
-    return SLOTS(literal_fits)(d, &shape->tail, p, bounds) ? p + shape->tail.literal_size : NULL;
 }

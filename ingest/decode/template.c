@@ -169,7 +169,8 @@ static NOINLINE const char *read_any_number(const char *p, const char *end,
 }
 
 /* The same in place for most: no sign, less than eight digits before the point and behind it, and
- * something behind them that may be read. */
+ * something behind them that may be read. An exponent is left to who looks at what comes next: no
+ * literal begins with one. */
 static ALWAYS_INLINE const char *read_plain_number(const char *p, const char *end,
                                                    struct plain_number *number)
 {
@@ -194,7 +195,7 @@ static ALWAYS_INLINE const char *read_plain_number(const char *p, const char *en
         number->mantissa = number->mantissa * powers[bits / 8] + digits_value(word, bits / 8);
         after += 1 + bits / 8;
     }
-    return __builtin_expect((*after | 0x20) == 'e', 0) ? NULL : after;
+    return after;
 }
 
 /* --- strings --- */
@@ -210,6 +211,18 @@ static inline uint32_t special_bytes(const char *p)
     return (uint32_t)_mm_movemask_epi8(hit);
 }
 
+/* What the same is found by 32 bytes at a time: a byte below 0x80 is a quote or a backslash if it
+ * is what its low half says. Kept in memory: made anew from bytes in other registers, as compilers
+ * like to, they are three of the eleven instructions of a step. */
+static const struct wide_constants {
+    _Alignas(LITERAL_WIDE) char by_low_half[LITERAL_WIDE];
+    _Alignas(LITERAL_WIDE) char blanks[LITERAL_WIDE];
+} wide_constants = {.by_low_half = {1, 0, '"', 0, 0, 0, 0, 0, 0, 0, 0, 0, '\\', 0, 0, 0,
+                                    1, 0, '"', 0, 0, 0, 0, 0, 0, 0, 0, 0, '\\', 0, 0, 0},
+                    .blanks = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ',
+                               ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ',
+                               ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' '}};
+
 /* The first such byte where less than 32 are left, or `end`. They are read with those before them:
  * a message ends there, and its last text is found no dearer than the others. */
 static inline const char *last_special(const struct decoder *d, const char *p, const char *end)
@@ -221,6 +234,12 @@ static inline const char *last_special(const struct decoder *d, const char *p, c
     if (fault_is("template.last_quote_taken") && hits != 0)
         return p + 63 - __builtin_clzll(hits);
     return hits != 0 ? p + __builtin_ctzll(hits) : end;
+}
+
+/* The same where a text goes on to the last bytes of the body, which wide steps leave. */
+static NOINLINE const char *far_end(const struct decoder *d, const char *p, const char *end)
+{
+    return end - p < LITERAL_WIDE ? last_special(d, p, end) : d->scan(p, end);
 }
 #endif
 
@@ -317,16 +336,16 @@ static NOINLINE const char *take_any(struct decoder *d, uint32_t column, const c
                    : NULL;
     default:
         p = read_plain_number(p, d->end, &number);
+        if (p != NULL && p < d->end && (*p | 0x20) == 'e')
+            return NULL;
         return p != NULL && put_any_number(d->rows, column, start, p, number) ? p : NULL;
     }
 }
 
 /* Into the cell if the column's form is the plain one; false: the general function may know. */
-static ALWAYS_INLINE bool put_number(struct rows *rows, const struct shape_slot *slot,
+static ALWAYS_INLINE bool put_number(struct rows_column *column, size_t row,
                                      struct plain_number number, enum shape_take take)
 {
-    struct rows_column *column = &rows->columns[slot->column];
-    size_t row = rows->count;
     column->validity[row] = 1;
     if (take == TAKE_INT) {
         int64_t value = (int64_t)(number.is_negative ? 0 - number.mantissa : number.mantissa);
@@ -353,25 +372,6 @@ static ALWAYS_INLINE bool put_number(struct rows *rows, const struct shape_slot 
     return false;
 }
 
-static ALWAYS_INLINE const char *take_bool(struct decoder *d, const struct shape_slot *slot,
-                                           const char *p)
-{
-    struct rows_column *column = &d->rows->columns[slot->column];
-    bool value;
-    if (d->end - p >= 4 && memcmp(p, "true", 4) == 0) {
-        value = true;
-        p += 4;
-    } else if (d->end - p >= 5 && memcmp(p, "false", 5) == 0) {
-        value = false;
-        p += 5;
-    } else {
-        return take_any(d, slot->column, p);
-    }
-    column->b[d->rows->count] = value;
-    column->validity[d->rows->count] = 1;
-    return p;
-}
-
 static const char *take_unknown(struct template_state *t, struct decoder *d, const char *p)
 {
     const char *start = p;
@@ -381,35 +381,108 @@ static const char *take_unknown(struct template_state *t, struct decoder *d, con
     return p;
 }
 
+static bool take_any_time(struct template_state *t, struct decoder *d, uint32_t column,
+                          const char **at)
+{
+    const char *p = *at, *quote = d->scan(p, d->end);
+    struct rows_column *times = &d->rows->columns[column];
+    if (quote == d->end || *quote != '"' ||
+        !time_from_text(t, slice_of(p, (size_t)(quote - p)), &times->i[d->rows->count]))
+        return false;
+    times->validity[d->rows->count] = 1;
+    *at = quote + 1;
+    return true;
+}
+
+/* A slot that is not plain: another literal, a value of another form, the end of the body near. p:
+ * before the literal. NULL: not this shape. */
+static NOINLINE const char *take_any_slot(struct template_state *t, struct decoder *d,
+                                          const struct shape_slot *slot, const char *p)
+{
+    size_t size = slot->literal_size;
+    if (!literal_fits_narrow(slot, size, p, d->end)) {
+        size--;
+        if (slot->take > TAKE_STRING || !literal_fits_narrow(slot, size, p, d->end))
+            return NULL;
+        return take_any(d, slot->column, p + size); /* no string this time: a null, mostly */
+    }
+    p += size;
+    if (slot->take == TAKE_UNKNOWN)
+        return take_unknown(t, d, p);
+    if (slot->take == TAKE_TIME && take_any_time(t, d, slot->column, &p))
+        return p;
+    return slot->take <= TAKE_STRING ? take_any_string(d, slot->column, p)
+                                     : take_any(d, slot->column, p);
+}
+
+/* The values of rows as they mostly are: *at behind the value, or false, and nothing is said. */
+
+static ALWAYS_INLINE bool take_bool(struct rows_column *column, size_t row, const char **at,
+                                    const char *end)
+{
+    const char *p = *at;
+    if (__builtin_expect(end - p < 5, 0))
+        return false;
+    bool is_true = memcmp(p, "true", 4) == 0;
+    if (!is_true && memcmp(p, "false", 5) != 0)
+        return false;
+    column->b[row] = is_true;
+    column->validity[row] = 1;
+    *at = p + (is_true ? 4 : 5);
+    return true;
+}
+
 /* take: the slot's, as a constant. */
-static ALWAYS_INLINE const char *take_number(struct decoder *d, const struct shape_slot *slot,
-                                             const char *p, enum shape_take take)
+static ALWAYS_INLINE bool take_number(struct rows_column *column, size_t row, const char **at,
+                                      const char *end, enum shape_take take)
 {
     struct plain_number number;
-    const char *start = p;
-    p = read_plain_number(p, d->end, &number);
-    if (__builtin_expect(p == NULL, 0))
-        return take_any(d, slot->column, start);
-    if (__builtin_expect(!put_number(d->rows, slot, number, take), 0) &&
-        !put_any_number(d->rows, slot->column, start, p, number))
-        return NULL;
-    return p;
+    const char *p = read_plain_number(*at, end, &number);
+    if (__builtin_expect(p == NULL || !put_number(column, row, number, take), 0))
+        return false;
+    *at = p;
+    return true;
 }
 
 /* --- rows --- */
 
+static void step_init(struct step *step, const struct shape_slot *slot, uint8_t take)
+{
+    *step = (struct step){.take = take, .slot = slot};
+    if (slot->literal_size > LITERAL_WIDE) {
+        step->take = STEP_LONG;
+        return;
+    }
+    memcpy(step->literal, slot->literal, LITERAL_WIDE);
+    step->mask = slot->mask;
+    step->size = slot->literal_size;
+}
+
 static void template_ready(struct template_state *t, struct decoder *d)
 {
+    uint32_t count = t->shape->slot_count;
+    if (count + 1 > t->step_capacity) {
+        t->steps = arena_alloc_array(d->arena, count + 1, sizeof(*t->steps));
+        t->step_capacity = count + 1;
+    }
     t->required = 0;
-    for (uint32_t i = 0; i < t->shape->slot_count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         const struct shape_slot *slot = &t->shape->slots[i];
+        step_init(&t->steps[i], slot, slot->take);
         if (slot->take == TAKE_UNKNOWN)
             continue;
         rows_touch(d->rows, slot->column);
-        t->required += d->rows->columns[slot->column].is_required;
+        t->steps[i].column = &d->rows->columns[slot->column];
+        t->required += t->steps[i].column->is_required;
     }
+    step_init(&t->steps[count], &t->shape->tail, STEP_END);
     t->is_ready = true;
     t->lapses = d->rows->lapses;
+}
+
+static const char *read_tail(const struct shape_slot *tail, const char *p, const char *end)
+{
+    return literal_fits_narrow(tail, tail->literal_size, p, end) ? p + tail->literal_size : NULL;
 }
 
 /* What the complete parser has done by the time it sees the closing brace. */
@@ -496,9 +569,12 @@ const char *template_read(struct template_state *t, struct decoder *d, const cha
     if ((size_t)(d->end - p) > 2 * t->row_size) {
         size_t size = t->row_size < FETCH_SIZE_MAX ? t->row_size : FETCH_SIZE_MAX;
         const char *next = p + t->row_size, *fetched = next + size;
-#pragma GCC unroll 4
-        for (; next < fetched; next += CACHE_LINE_SIZE)
+        for (; next < fetched; next += (ptrdiff_t)4 * CACHE_LINE_SIZE) {
             __builtin_prefetch(next);
+            __builtin_prefetch(next + CACHE_LINE_SIZE);
+            __builtin_prefetch(next + (ptrdiff_t)2 * CACHE_LINE_SIZE);
+            __builtin_prefetch(next + (ptrdiff_t)3 * CACHE_LINE_SIZE);
+        }
     }
     p = read_slots(t, d, p);
     if (p == NULL) {

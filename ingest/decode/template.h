@@ -7,6 +7,18 @@
 #define LITERAL_WIDE 32 /* bytes of a literal compared at once */
 #define STRAIN_MISS 4   /* hits that weigh as much as one miss */
 
+/* A slot of the shape as rows go through it: one line of the cache. Behind the last one stands the
+ * row's end. */
+struct step {
+    char literal[LITERAL_WIDE]; /* nothing if it is longer than that */
+    uint32_t mask, size;        /* of the literal */
+    uint8_t take;               /* enum shape_take, STEP_LONG, STEP_END */
+    struct rows_column *column;
+    const struct shape_slot *slot;
+};
+#define STEP_LONG (TAKE_UNKNOWN + 1) /* of a literal that is not here */
+#define STEP_END (TAKE_UNKNOWN + 2)
+
 /* What one decoder knows of the stream it reads; in its arena. */
 struct template_state {
     const struct shape *shape; /* of the row expected; NULL: none yet */
@@ -22,6 +34,8 @@ struct template_state {
     size_t row_size; /* of the last row read: what the next one is fetched by */
     uint8_t *uuids;  /* room for `uuid_count` of them */
     size_t uuid_count;
+    struct step *steps; /* as of is_ready */
+    uint32_t step_capacity;
     uint32_t unknown_count;
     struct slice *unknown; /* values of this row's TAKE_UNKNOWN slots, in order */
 };

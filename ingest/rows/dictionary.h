@@ -54,8 +54,7 @@ static inline uint32_t local_dictionary_find_key(const struct local_dictionary *
     uint64_t at = tag & dictionary->mask;
     for (uint64_t slot; (slot = dictionary->slots[at]) != 0; at = (at + 1) & dictionary->mask) {
         const struct local_key *other = &dictionary->keys[(uint32_t)slot - 1];
-        if (slot >> 32 == tag && other->low == key.low && other->high == key.high &&
-            other->size == key.size)
+        if (((other->low ^ key.low) | (other->high ^ key.high) | (other->size ^ key.size)) == 0)
             return (uint32_t)slot - 1;
     }
     return DICTIONARY_NONE;

@@ -430,6 +430,47 @@ static void test_last_texts(void **state)
     pair_deinit(&pair);
 }
 
+/* Longer ones, in steps of 64 bytes, with an oddity at each place; more values come behind them. */
+static bool long_texts_are_same(struct pair *pair, enum decode_isa isa)
+{
+    static const char *const odd[] = {"a", "\\n", "\xC3\xA9", "\"", "\x1f"};
+    static const size_t sizes[] = {31, 32, 33, 63, 64, 65, 95, 96, 97, 128, 159, 161, 225};
+    char letters[256];
+    memset(letters, 'b', sizeof(letters));
+    for (size_t s = 0; s < array_count(sizes); s++) {
+        for (size_t at = 0; at <= sizes[s]; at += 1 + at % 3) {
+            writer_reset(&pair->body);
+            for (size_t i = 0; i < array_count(odd) + 1; i++)
+                writer_printf(&pair->body, "{\"req\":1,\"t\":\"%.*s%s%.*s\",\"i\":%zu,\"l\":%zu}\n",
+                              (int)at, letters, odd[i % array_count(odd)], (int)(sizes[s] - at),
+                              letters, at, sizes[s]);
+            if (!pair_is_same(pair, FRAMING_LINES, isa) ||
+                !pair_is_same(pair, FRAMING_MESSAGES, isa))
+                return false;
+        }
+    }
+    return true;
+}
+
+static void test_long_texts(void **state)
+{
+    (void)state;
+    static const enum decode_isa sets[] = {DECODE_ISA_PLAIN, DECODE_ISA_SSE2, DECODE_ISA_AVX2,
+                                           DECODE_ISA_AVX512};
+    struct pair pair;
+    pair_init(&pair, 4);
+    for (size_t i = 0; i < array_count(sets); i++)
+        if (scan_text_of(sets[i]) != NULL && !long_texts_are_same(&pair, sets[i]))
+            fail_msg("set %d: %.*s", (int)sets[i], (int)pair.body.size, (char *)pair.body.data);
+    if (scan_text_of(DECODE_ISA_AVX2) != NULL) {
+        fault_plant("template.half_a_step_passed");
+        bool is_same = long_texts_are_same(&pair, DECODE_ISA_AVX2);
+        fault_clear();
+        assert_false(is_same);
+    }
+    pair_deinit(&pair);
+}
+
 /* Rows of one shape, each with another value, at every distance from the end of the body. */
 static bool values_are_same(struct pair *pair, const char *key, const char *const *values,
                             size_t count, enum decode_isa isa)
@@ -665,7 +706,7 @@ int main(void)
         cmocka_unit_test(test_last_texts),   cmocka_unit_test(test_shapes_are_kept),
         cmocka_unit_test(test_planted),      cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_new_texts),    cmocka_unit_test(test_every_byte),
-        cmocka_unit_test(test_planted_wide),
+        cmocka_unit_test(test_planted_wide), cmocka_unit_test(test_long_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
