@@ -13,9 +13,10 @@ import sys
 import tempfile
 import time
 
-from differential import calls, explained, generator, ground, harness, metamorphic, pg, reduce
+from differential import calls, explained, generator, ground, harness, metamorphic, panels, pg, reduce
 
 SLICE = 250  # seeds that a process takes at a time
+ROUNDS = 4   # … where a seed is many queries
 OCCURRENCES_MIN = 4
 # A share of queries runs with these: none of them may change an answer.
 KNOBS = ({}, {}, {}, {"freshet.threads": "2"}, {"freshet.bitmaps": "off"}, {"freshet.optimizer": "off"}, {"freshet.partial_cache": "off"},
@@ -58,13 +59,17 @@ def make(seed, method="query"):
 def check(seed, layouts=None, method="query"):
     """(source, whether the order is total, [(layout, sql, settings, why)], reason to skip or None, PostgreSQL's answer)"""
     source, sql, is_ordered = make(seed, method)
+    ways = {}
+    for place, layout in enumerate(layouts or here["ours"]):
+        ways[layout] = {**KNOBS[(seed + place * 3) % len(KNOBS)], **({"timezone": source.zone} if source.zone != "UTC" else {})}
+        here["ours"][layout].begin(sql, ways[layout])
     expected = here["theirs"].answer(sql, source.zone)
+    answers = {layout: here["ours"][layout].answer(sql, settings) for layout, settings in ways.items()}  # all at once: each waits for the other
     if expected.state in ("57014", "53200", "54000"):  # the reference's own limits
         return source, is_ordered, [], "limit of the reference", expected
     found = []
-    for place, layout in enumerate(layouts or here["ours"]):
-        settings = {**KNOBS[(seed + place * 3) % len(KNOBS)], **({"timezone": source.zone} if source.zone != "UTC" else {})}
-        answer = here["ours"][layout].answer(sql, settings)
+    for layout, settings in ways.items():
+        answer = answers[layout]
         if answer.state in ("42883", "0A000") and answer.state != expected.state:
             return source, is_ordered, [], answer.text, expected  # refused by name: counted
         why = harness.difference(answer, expected, is_ordered, sql)
@@ -97,6 +102,9 @@ def run_slice(first, count, check_name="postgresql", method="query"):
         if check_name == "metamorphic":
             metamorphic.check(here["ours"], seed, part)
             continue
+        if check_name == "panels":
+            panels.check(here["theirs"], here["ours"], seed, part)
+            continue
         source, is_ordered, found, reason, expected = check(seed, method=method)
         part.used += source.used
         part.count += 1
@@ -115,7 +123,7 @@ def run(dsn, addresses, first, count, jobs=2, check_name="postgresql", seconds=N
         while waiting or at < first + count:
             while at < first + count and len(waiting) < jobs * 2 and (seconds is None or time.monotonic() - begun < seconds) and \
                     (stop_at is None or len(total.found) < stop_at):
-                size = min(50 if stop_at else SLICE, first + count - at, max(1, count // (jobs * 4)))
+                size = min(ROUNDS if check_name == "panels" else 50 if stop_at else SLICE, first + count - at, max(1, count // (jobs * 4)))
                 waiting.add(pool.submit(run_slice, at, size, check_name, method))
                 at += size
             if not waiting:
@@ -181,7 +189,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1, help="the first query's seed is this × 1,000,000")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seconds", type=float, help="stop after this time")
-    parser.add_argument("--check", choices=("postgresql", "metamorphic"), default="postgresql")
+    parser.add_argument("--check", choices=("postgresql", "metamorphic", "panels"), default="postgresql")
     parser.add_argument("--no-reduce", action="store_true")
     parser.add_argument("--constructs", action="store_true", help="print how often each was generated")
     arguments = parser.parse_args()
@@ -193,7 +201,7 @@ def main():
             servers.append(freshet.Server(pathlib.Path(directory) / layout, environment={}))
             return servers[-1]
 
-        has_reference = arguments.check == "postgresql"
+        has_reference = arguments.check != "metamorphic"
         place = Ground(start, needs_reference=has_reference, is_indexed=not has_reference)
         try:
             first, begun = arguments.seed * 1_000_000, time.monotonic()
@@ -212,7 +220,7 @@ def main():
             if arguments.constructs:
                 for reason, count in total.refused.most_common():
                     print(f"    {count} {reason}")
-            if has_reference and not arguments.no_reduce:
+            if arguments.check == "postgresql" and not arguments.no_reduce:
                 for case in reduce.cases(place.dsn, start("scratch").http, total.found):
                     print(case, flush=True)
         finally:

@@ -132,13 +132,28 @@ class Reference:
 class Freshet:
     def __init__(self, address):
         self.address = address
+        self.begun = None
         self.connection = http.client.HTTPConnection(address, timeout=300)
 
-    def post(self, sql, settings=None):
+    def begin(self, sql, settings=None):
+        """Asks without waiting: the next post() must be of the same, and waits."""
+        try:
+            self.send(sql, settings)
+            self.begun = (sql, settings)
+        except (http.client.HTTPException, ConnectionError):  # closed meanwhile: post() asks
+            self.connection.close()
+
+    def send(self, sql, settings):
         body = json.dumps({"query": sql, "settings": settings}) if settings else sql
+        self.connection.request("POST", "/v1/sql", body.encode(), {"Content-Type": "application/json" if settings else "text/plain"})
+
+    def post(self, sql, settings=None):
+        assert self.begun in (None, (sql, settings))
+        is_begun, self.begun = self.begun is not None, None
         for attempt in (0, 1):
             try:
-                self.connection.request("POST", "/v1/sql", body.encode(), {"Content-Type": "application/json" if settings else "text/plain"})
+                if not is_begun or attempt:
+                    self.send(sql, settings)
                 reply = self.connection.getresponse()
                 return reply.status, reply.read().decode()
             except (http.client.HTTPException, ConnectionError):
