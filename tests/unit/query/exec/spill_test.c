@@ -188,6 +188,28 @@ static void test_groups(void **state)
     check_all(groups, array_count(groups));
 }
 
+/* What DISTINCT has seen of a group must be there at once (query/README.md): of a group of 20,000
+ * integers far apart beside 63 of 1,270, 115 bytes an integer are enough, 30 are not. */
+static void test_distinct_of_one_group(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "SELECT count(*), sum(c) FROM (SELECT CASE WHEN i <= 20000 THEN 0 ELSE i % 63 + 1 END, "
+        "count(DISTINCT i::bigint * 1000003) AS c FROM generate_series(1, 100000) AS g(i) "
+        "GROUP BY 1) AS q";
+    struct made_store f;
+    uint64_t spilled;
+    setup(&f);
+    assert_int_equal(compare(&f, text, "2300kB", &spilled), SAME);
+    assert_true(spilled != 0);
+    struct outcome small = run(&f, text, "600kB", "on");
+    assert_int_equal(small.err, ERR_LIMIT);
+    assert_string_equal(small.error.sqlstate, "53200");
+    free(small.text);
+    assert_int_equal(f.memory.used, 0);
+    made_store_close(&f);
+}
+
 /* Keys of both sides: some in one of them alone, some NULL, some on many rows. */
 #define LEFT                                                                                       \
     "(SELECT i, CASE WHEN i % 17 = 0 THEN NULL ELSE i % 9000 END AS a, md5((i % 6000)::text) AS "  \
@@ -505,10 +527,15 @@ static void test_disk_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sorts),       cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_joins),       cmocka_unit_test(test_sets),
-        cmocka_unit_test(test_windows),     cmocka_unit_test(test_documents),
-        cmocka_unit_test(test_random),      cmocka_unit_test(test_off),
+        cmocka_unit_test(test_sorts),
+        cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_distinct_of_one_group),
+        cmocka_unit_test(test_joins),
+        cmocka_unit_test(test_sets),
+        cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_documents),
+        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_off),
 #ifndef FRESHET_CHECK
         cmocka_unit_test(test_planted),
 #endif
