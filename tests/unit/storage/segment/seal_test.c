@@ -170,6 +170,38 @@ static void test_rows_come_back_in_order(void **state)
     }
 }
 
+#define SHORT_RUN 30
+
+/* Every second run of few rows before the one it comes after: rows have an order each. */
+static void test_short_runs(void **state)
+{
+    static const uint32_t sizes[] = {60, 240, 1020, 65580, 66000};
+    (void)state;
+    for (uint64_t i = 0; i < array_count(sizes); i++) {
+        struct place place = {0};
+        struct sealed_info info;
+        struct error error = {0};
+        uint64_t row_count;
+        model_place_init(&place.base, i + 1, sizes[i], 0);
+        struct segment_entry entry = {.segment = segment_create(place.base.pool)};
+        for (uint32_t run = 0; run < sizes[i] / SHORT_RUN; run++)
+            model_append(&place.base.model, entry.segment, (run ^ 1) * SHORT_RUN, SHORT_RUN);
+        entry.published =
+            (struct published){.rows = sizes[i], .chunk_count = segment_chunk_count(entry.segment)};
+        place.view = (struct table_view){.schema = place.base.model.schema,
+                                         .closed = segment_list_create(&entry, 1)};
+        segment_unref(entry.segment);
+        model_must(seal(&place, 100, NULL, NULL, &info, &error), &error);
+        assert_int_equal(count_wrong(&place, &info), 0);
+        model_must(sealed_check(place.base.io, "", 100, &info, &row_count, &error), &error);
+        fault_plant("seal.row_taken_twice");
+        model_must(seal(&place, 101, NULL, NULL, &info, &error), &error);
+        fault_clear();
+        assert_true(count_wrong(&place, &info) > 0);
+        place_remove(&place);
+    }
+}
+
 /* --- indexes and dictionaries --- */
 
 /* Texts of the first dictionary that are met again in the second one. */
@@ -343,6 +375,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows_come_back_in_order),
         cmocka_unit_test(test_nulls_are_told),
+        cmocka_unit_test(test_short_runs),
         cmocka_unit_test(test_texts_of_two_dictionaries),
         cmocka_unit_test(test_indexes_have_all_rows),
         cmocka_unit_test(test_indexes_follow_the_policy),
