@@ -116,7 +116,6 @@ static bool number_hashed(struct build *build)
 /* Dense keys without NULLs, as columns of texts have them, with all that the loops need in
  * registers: else each store might change what pointers point to. Once for numbers of each width.
  */
-#define PLACES_AHEAD 24
 #define DENSE_LOOPS(NAME, KEY)                                                                     \
     static void count_##NAME(const KEY *restrict keys, uint32_t begin, uint32_t end, KEY base,     \
                              uint32_t *restrict counts)                                            \
@@ -130,8 +129,6 @@ static bool number_hashed(struct build *build)
     {                                                                                              \
         uint32_t off = fault_is("bitmap.next_row");                                                \
         for (uint32_t row = begin; row < end; row++) {                                             \
-            if (row + PLACES_AHEAD < end)                                                          \
-                __builtin_prefetch(&rows[places[keys[row + PLACES_AHEAD] - base]], 1);             \
             KEY number = keys[row] - base;                                                         \
             uint32_t place = places[number];                                                       \
             rows[place] = row + off;                                                               \
