@@ -107,6 +107,24 @@ static void fill_counts(void)
         put_float(row, (double)random_below(&chance, 1000000));
 }
 
+static void fill_prices(void)
+{
+    for (uint32_t row = 0; row < ROWS; row++)
+        put_float(row, (double)random_below(&chance, 100000000) / 100);
+}
+
+static void fill_latitudes(void)
+{
+    for (uint32_t row = 0; row < ROWS; row++)
+        put_float(row, ((double)random_below(&chance, 180000000) - 90000000) / 1e6);
+}
+
+static void fill_mantissas(void)
+{
+    for (uint32_t row = 0; row < ROWS; row++)
+        put_float(row, random_unit(&chance));
+}
+
 static void fill_texts(void)
 {
     static const char *const words[] = {"/catalog/", "item-", "search?q=", "page", "/user/",
@@ -194,6 +212,13 @@ static const struct {
     {"latencies, 3 decimals", fill_latencies, BLOCK_FLOAT, 5},
     {"amounts, 80 % zero", fill_amounts, BLOCK_FLOAT, 4},
     {"whole doubles below 1 M", fill_counts, BLOCK_FLOAT, 6},
+    {"whole doubles below 1 M", fill_counts, BLOCK_FLOAT, 9},
+    {"latencies, 3 decimals", fill_latencies, BLOCK_FLOAT, 9},
+    {"prices below 1 M, 2 dec.", fill_prices, BLOCK_FLOAT, 5},
+    {"prices below 1 M, 2 dec.", fill_prices, BLOCK_FLOAT, 6},
+    {"prices below 1 M, 2 dec.", fill_prices, BLOCK_FLOAT, 9},
+    {"latitudes, 6 decimals", fill_latitudes, BLOCK_FLOAT, 9},
+    {"random doubles below 1", fill_mantissas, BLOCK_FLOAT, 5},
     {"urls of 25 bytes", fill_texts, BLOCK_TEXT, 5},
     {"urls of 25 bytes", fill_texts, BLOCK_TEXT, 6},
     {"urls of 25 bytes", fill_texts, BLOCK_TEXT, 8},

@@ -23,7 +23,7 @@
 static const struct encoding *const encodings[] = {
     &encoding_constant, &encoding_frame, &encoding_text_plain, &encoding_alphabet,
     &encoding_plain,    &encoding_rle,   &encoding_delta,      &encoding_dictionary,
-    &encoding_lz4,      &encoding_words, &encoding_text_lz4};
+    &encoding_alp,      &encoding_lz4,   &encoding_words,      &encoding_text_lz4};
 
 /* --- names and orders --- */
 
@@ -144,12 +144,11 @@ static uint64_t common_divisor(uint64_t a, uint64_t b)
     return a;
 }
 
-static uint64_t scale_of(const struct encode_job *job)
+uint64_t integers_scale(const int64_t *values, uint32_t row_count, int64_t low)
 {
-    uint64_t low = (uint64_t)job->low;
     struct divisor divisor = {0};
-    for (uint32_t row = 0; row < job->row_count && divisor.value != 1; row++) {
-        uint64_t distance = (uint64_t)job->integers[row] - low;
+    for (uint32_t row = 0; row < row_count && divisor.value != 1; row++) {
+        uint64_t distance = (uint64_t)values[row] - (uint64_t)low;
         if (distance == 0 || (divisor.value != 0 && is_divisible(distance, &divisor)))
             continue;
         divisor = divisor_of(common_divisor(distance, divisor.value));
@@ -432,7 +431,9 @@ void block_encode(const struct block_values *values, const struct encode_options
     job->high = zone.has_range ? zone.max : 0;
     if (job->class == BLOCK_TEXT)
         begin_noting(job);
-    job->scale = job->class == BLOCK_INTEGER && zone.has_range ? scale_of(job) : 1;
+    job->scale = job->class == BLOCK_INTEGER && zone.has_range
+                     ? integers_scale(job->integers, job->row_count, job->low)
+                     : 1;
     job_pause(job);
     size_t begin = out->size;
     const struct encoding *encoding = write_smallest(job, forbidden, &zone, out);
@@ -453,6 +454,7 @@ void block_encode(const struct block_values *values, const struct encode_options
     *encoded = (struct block_encoded){
         .encoding = encoding->tag, .raw_bytes = raw_bytes_of(job, null_count), .zone = zone};
     dictionary_plan_destroy(job->dictionary);
+    memory_free(job->alp);
     remember_words(job);
     writer_deinit(&job->pieces);
     memory_free(job->lengths);

@@ -52,7 +52,7 @@ double float_unorder(int64_t ordered);
 int64_t text_order(struct slice text);
 
 /* Names of encodings, for freshet.columns: "constant", "rle", "frame", "delta", "dictionary",
- * "plain", "lz4", "alphabet", "words". */
+ * "plain", "lz4", "alphabet", "words", "alp". */
 const char *encoding_name(uint8_t encoding);
 #define ENCODING_COUNT_MAX 16
 

@@ -87,6 +87,9 @@ static inline uint64_t divide_exactly(uint64_t number, const struct divisor *div
     return (number >> divisor->shift) * divisor->inverse;
 }
 
+/* Greatest common divisor of all distances from `low`, the least of them; at least 1. */
+uint64_t integers_scale(const int64_t *values, uint32_t row_count, int64_t low);
+
 /* --- range.c: the least and the greatest; count is not 0 --- */
 void integers_range(const int64_t *values, uint32_t count, int64_t *low, int64_t *high);
 
@@ -157,6 +160,7 @@ void units_read(const uint8_t *units, uint32_t count, uint32_t width, void *out)
 /* --- a block being encoded --- */
 
 struct dictionary_plan;
+struct alp_plan;
 struct words;
 
 struct encode_job {
@@ -185,6 +189,7 @@ struct encode_job {
         uint8_t width[BLOCK_VECTORS_MAX];
     } delta;
     struct dictionary_plan *dictionary; /* freed by dictionary_plan_destroy() */
+    struct alp_plan *alp;               /* memory_free() */
     /* An alphabet is judged by a sample; a text that has another byte is met while it is written,
      * and then all is measured anew, by all texts. */
     bool is_strict, is_misjudged;
@@ -309,7 +314,7 @@ struct encoding {
 };
 extern const struct encoding encoding_constant, encoding_rle, encoding_frame, encoding_delta,
     encoding_dictionary, encoding_plain, encoding_lz4, encoding_text_plain, encoding_text_lz4,
-    encoding_alphabet, encoding_words;
+    encoding_alphabet, encoding_words, encoding_alp;
 
 /* NULL: no encoding of that tag has the class. */
 const struct encoding *encoding_of(uint8_t tag, enum block_class class);

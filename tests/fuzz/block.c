@@ -113,15 +113,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 static void fill(struct random_stream *chance, enum block_class class, struct block_values *values)
 {
     static int64_t numbers[SEED_ROWS * 2];
+    static double decimals[SEED_ROWS];
     static struct slice text[SEED_ROWS];
     static uint8_t validity[SEED_ROWS];
     static const char words[] = "one two three four five six seven eight nine ten eleven twelve";
     for (uint32_t row = 0; row < SEED_ROWS; row++) {
         validity[row] = random_below(chance, 9) != 0;
-        numbers[row] = numbers[row + SEED_ROWS] = (int64_t)(row / 7 * 3 + random_below(chance, 9));
+        int64_t number = (int64_t)(row / 7 * 3 + random_below(chance, 9));
+        numbers[row] = numbers[row + SEED_ROWS] = number;
+        decimals[row] = row % 100 == 7 ? 1.0 / 3 : (double)number / 100;
         text[row] = slice_of(words + random_below(chance, 30), random_below(chance, 30));
     }
     *values = (struct block_values){.class = class, .row_count = SEED_ROWS, .values = numbers};
+    if (class == BLOCK_FLOAT)
+        values->f = decimals;
     if (class == BLOCK_TEXT)
         values->text = text;
     if (random_below(chance, 2) == 0)
@@ -135,10 +140,10 @@ struct slice fuzz_seed(size_t index)
     struct block_values values;
     struct block_encoded encoded;
     enum block_class class = (enum block_class)(index % 4);
-    if (index >= 4 * 10)
+    if (index >= 4 * 11)
         return slice_of(NULL, 0);
     random_stream_init(&chance, index + 1);
-    struct encode_options options = {.forbidden = index / 4 == 9 ? 0 : ~(1u << index / 4)};
+    struct encode_options options = {.forbidden = index / 4 == 10 ? 0 : ~(1u << index / 4)};
     fill(&chance, class, &values);
     writer_reset(&out);
     writer_u8(&out, (uint8_t)(class | 4));

@@ -155,6 +155,9 @@ static double double_of(unsigned shape)
     case 4: /* what rounding loses: small beside large, of both signs */
         return random_below(&chance, 2) == 0 ? 1e15 + (double)random_below(&chance, 1000)
                                              : -1e15 - (double)random_below(&chance, 1000) / 7;
+    case 5: /* decimals, and what is none */
+        return random_below(&chance, 50) == 0 ? odd[random_below(&chance, array_count(odd))]
+                                              : (double)random_below(&chance, 100000000) / 100;
     default:
         return (double)(int64_t)random_next(&chance) / 3;
     }
@@ -194,11 +197,11 @@ static void test_parts(void **state)
     for (size_t i = 0; i < array_count(lengths); i++) {
         for (unsigned shape = 0; shape < (lengths[i] == 20000 ? 54u : 20u); shape++)
             integer_ways |= check_block(BLOCK_INTEGER, shape, lengths[i]);
-        for (unsigned shape = 0; shape < 6; shape++)
+        for (unsigned shape = 0; shape < 7; shape++)
             double_ways |= check_block(BLOCK_FLOAT, shape, lengths[i]);
     }
     assert_int_equal(integer_ways & 0x3f, 0x3f);
-    assert_int_equal(double_ways & 0x31, 0x31);
+    assert_int_equal(double_ways & 0x231, 0x231);
 }
 
 /* A sum that overflows is told from one with infinite values. */
