@@ -5,6 +5,7 @@ A round is a table of its own, a few panels, and steps: rows, late rows, CHECKPO
 its window of time moved on, by two settings. Times are unique, doubles are eighths (or not finite), so that there is one answer."""
 
 import random
+import time
 
 from differential import harness
 
@@ -38,7 +39,8 @@ class Round:
         self.rng = rng = random.Random(seed)
         self.name = f"p{seed}"
         self.base = {name: rng.choice(bases) for name, bases in BASES.items()}
-        self.is_big = rng.random() < 0.2  # values enough for offsets in place of numbers
+        self.is_huge = rng.random() < 0.15  # rows enough for parts of them to be kept
+        self.is_big = rng.random() < 0.2    # values enough for offsets in place of numbers
         self.span = {name: 20_000 if self.is_big and name != "c" else rng.choice(SPANS) for name in BASES}
         self.base = {name: min(base, LIMITS[name][1] - self.span[name] + 1) for name, base in self.base.items()}
         self.nulls = {name: rng.choice([0, 0, 0, 0.1, 0.9]) for name in COLUMNS}
@@ -94,6 +96,21 @@ class Round:
             rows.append("(" + ", ".join(self.cell(name, is_late) for name in COLUMNS) + ")")
             self.rows += 1
         return rows
+
+    def bulk(self):
+        """Many rows by one statement, of both servers' own making, times going on from now."""
+        first, count = self.rows, self.pick(70_000, 140_000)
+        words = {name: f"(ARRAY[{', '.join(repr(word) for word in self.words[name][:500])}])[1 + g * {self.pick(7919, 104_729)} % {min(500, self.counts[name])}]"
+                 for name in ("few", "path", "edge", "many")}
+        numbers = {name: f"{self.base[name]}::bigint + g * {self.pick(31, 7907)} % {self.span[name]}" for name in BASES}
+        odd = "CASE WHEN g % 997 = 5 THEN 'NaN'::float8 WHEN g % 1499 = 7 THEN '-Infinity' ELSE (g * 7919 % 4800 - 800) / 8.0 END" if self.has_odd else "(g * 7919 % 4800 - 800) / 8.0"
+        cells = {"id": "g", "ts": f"timestamptz '{stamp(self.now + 1_000_000)}' + (g - {first}) * interval '{self.pace // 2} microseconds'", **words, **numbers,
+                 "user_id": "'user-' || g * 104729 % 99991", "d": odd, "r": "(g * 31 % 4800 - 800) / 8.0", "n": "g % 95000 / 100.0", "ok": "g % 3 = 0"}
+        listed = ", ".join(f"CASE WHEN g % 10 {'<>' if self.nulls[name] > 0.5 else '='} 3 THEN NULL ELSE {cells[name]} END" if self.nulls[name] else cells[name]
+                           for name in COLUMNS if name not in ("id", "ts"))
+        self.rows += count
+        self.now += 2_000_000 + count * (self.pace // 2)
+        return f"INSERT INTO {self.name} SELECT {cells['id']}, {cells['ts']}, {listed} FROM generate_series({first}::bigint, {first + count - 1}) g"
 
     # --- panels: texts with places for the window of time ---
     def literal(self, name):
@@ -243,7 +260,7 @@ def check(theirs, servers, seed, part):
 
 
 def take(r, theirs, server, step):
-    form = step if step != "any" else r.pick("rows", "rows", "late", "late", "seal", "seal", "truncate", "rollup")
+    form = step if step != "any" else "bulk" if r.is_huge and r.rng.random() < 0.1 else r.pick("rows", "rows", "late", "late", "seal", "seal", "truncate", "rollup")
     if form in ("rows", "late"):
         count = r.pick(1, 63, 300, 2_500, 6_000) if step == "any" else 15_000 if r.is_big and not r.rows else 5_000
         count = min(count, 400) if form == "late" else count
@@ -252,23 +269,43 @@ def take(r, theirs, server, step):
             text = f"INSERT INTO {r.name} VALUES " + ",\n".join(rows[begin:begin + 1_000])
             server.execute(text)
             theirs.execute(text)
+    elif form == "bulk":
+        text = r.bulk()
+        server.execute(text)
+        theirs.execute(text)
     elif form == "truncate":
         server.execute(f"TRUNCATE {r.name}")
         theirs.execute(f"TRUNCATE {r.name}")
         if r.rng.random() < 0.7:  # others where those were
-            take(r, theirs, server, "rows")
+            take(r, theirs, server, "bulk" if r.is_huge else "rows")
             take(r, theirs, server, "seal")
     elif form == "rollup":
         server.execute(f"DROP MATERIALIZED VIEW r_{r.name}" if r.has_rollup else r.rollup())
         r.has_rollup = not r.has_rollup
     else:
         server.execute("CHECKPOINT")
+    if r.is_huge and r.has_rollup and form in ("seal", "rollup"):
+        wait_for_rollups(server)
     return form
+
+
+def wait_for_rollups(server):
+    """Answers do not wait for a rollup's parts; without these they are right too, but of rows."""
+    for _ in range(100):
+        rows = server.answer("SELECT segments, segments_covered FROM freshet.rollups").rows
+        if all(row[0] == row[1] for row in rows):
+            return
+        time.sleep(0.1)
 
 
 def steps(r, theirs, server, layout, seed, part):
     done = []
-    for step in ["rows", *["any"] * r.rng.randint(*STEPS)]:
+    listed = ["rows", *["any"] * r.rng.randint(*STEPS)]
+    if r.is_huge:
+        listed = ["bulk", "rollup", "seal", *["any"] * 3, "truncate"]
+    elif r.rng.random() < 0.3:
+        listed = ["rows", "rollup", "seal", "truncate", *listed[1:5]]
+    for step in listed:
         done.append(take(r, theirs, server, step))
         part.used["step: " + done[-1]] += 1
         for panel in r.panels:
