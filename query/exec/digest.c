@@ -10,21 +10,30 @@
  * of a column as it stands. */
 #include "query/exec/digest.h"
 
+#include "query/exec/group.h"
+
 #include <assert.h>
 
 struct digest_taker {
     const struct aggregate *aggregate;
-    char *const *states;
     size_t offset;
+};
+
+struct digest_takers {
+    struct group_tier *const *tier;
+    size_t count;
+    struct digest_taker list[];
 };
 
 static enum err take(void *context, const struct scan_extent *extents, struct error *error)
 {
-    const struct digest_taker *takers = context;
+    const struct digest_takers *takers = context;
+    struct group_tier *tier = *takers->tier;
     enum err err = OK;
-    for (size_t i = 0; err == OK && takers[i].aggregate != NULL; i++)
-        err = takers[i].aggregate->take(*takers[i].states + takers[i].offset, &extents[i], error);
-    return err;
+    for (size_t i = 0; err == OK && i < takers->count; i++)
+        err = takers->list[i].aggregate->take(tier->states + takers->list[i].offset, &extents[i],
+                                              &tier->aggregate_memory, error);
+    return err == OK ? exec_memory_settle(&tier->aggregate_arena, error) : err;
 }
 
 /* What a morsel can be asked of a column of this type. */
@@ -36,7 +45,7 @@ static bool can_know(struct type type, enum aggregate_need need)
         return true;
     case NEED_RANGE:
         return physical == PHYSICAL_INT || physical == PHYSICAL_FLOAT ||
-               physical == PHYSICAL_NUMERIC;
+               physical == PHYSICAL_NUMERIC || type.id == TYPE_TEXT || type.id == TYPE_VARCHAR;
     case NEED_SUM:
         return physical == PHYSICAL_INT || physical == PHYSICAL_FLOAT ||
                physical == PHYSICAL_NUMERIC;
@@ -81,26 +90,29 @@ static void read_columns(const struct aggregate_call *call, bool *is_unread)
         expr_visit_columns(call->order_by, is_read, is_unread);
 }
 
-bool digest_open(struct exec_node *scan, struct digest_call *calls, size_t count)
+bool digest_open(struct exec_node *scan, struct digest_call *calls, size_t count,
+                 struct group_tier *const *tier)
 {
     const struct plan *plan = scan->plan;
     struct arena *arena = &scan->exec->arena;
     struct scan_digest_item *items = arena_alloc_array(arena, count, sizeof(*items));
-    struct digest_taker *takers = arena_alloc_zero(arena, (count + 1) * sizeof(*takers));
+    struct digest_takers *takers =
+        arena_alloc_zero(arena, sizeof(*takers) + count * sizeof(*takers->list));
     bool *is_unread = arena_alloc(arena, plan->column_count + 1);
     size_t item_count = 0;
     memset(is_unread, true, plan->column_count);
     for (size_t i = 0; i < count; i++) {
         calls[i].is_digested = digest_item(plan, calls[i].call, &items[item_count]);
         if (calls[i].is_digested)
-            takers[item_count++] = (struct digest_taker){.aggregate = calls[i].call->aggregate,
-                                                         .states = calls[i].states,
-                                                         .offset = calls[i].offset};
+            takers->list[item_count++] = (struct digest_taker){
+                .aggregate = calls[i].call->aggregate, .offset = calls[i].offset};
         else
             read_columns(calls[i].call, is_unread);
     }
     if (item_count == 0)
         return false;
+    takers->tier = tier;
+    takers->count = item_count;
     struct scan_digest *digest = arena_alloc_zero(arena, sizeof(*digest));
     *digest = (struct scan_digest){.item_count = item_count,
                                    .items = items,

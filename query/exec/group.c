@@ -170,10 +170,10 @@ static void open_digest(struct exec_node *node)
         arena_alloc_array(&node->exec->arena, group->call_count, sizeof(*calls));
     for (size_t i = 0; i < group->call_count; i++)
         calls[i] = (struct digest_call){.call = group->calls[i].call,
-                                        .states = &group->digest_states,
                                         .offset = group->calls[i].state_offset};
-    group->digest_states = group->tiers[0].states;
-    group->is_digested = digest_open(node->children[0], calls, group->call_count);
+    group->digest_tier = &group->tiers[0];
+    group->is_digested =
+        digest_open(node->children[0], calls, group->call_count, &group->digest_tier);
     for (size_t i = 0; i < group->call_count; i++)
         group->calls[i].is_digested = calls[i].is_digested;
 }

@@ -61,7 +61,7 @@ struct group {
     bool can_spill; /* keys that can be told again from rows put aside */
     struct group_tier tiers[SPILL_DEPTH_MAX];
     size_t tier_count;
-    char *digest_states;            /* the states that a digest adds to */
+    struct group_tier *digest_tier; /* whose states a digest adds to */
     const atomic_bool *is_unwanted; /* of another thread: nobody asks for its portion; or NULL */
     struct portions *portions;      /* NULL: rows are grouped as they come; partial_run.c */
     struct spans *spans;            /* NULL: one thread; span.c */

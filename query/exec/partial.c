@@ -360,7 +360,7 @@ enum err partial_compute(struct exec_node *node, const struct portion *portion,
     *out = NULL;
     group_tier_open(node, tier);
     enum err err = node->plan->group.key_count != 0 ? OK : group_grow_only(node, tier, error);
-    group->digest_states = tier->states;
+    group->digest_tier = tier;
     partial_seek(node, portion);
     if (err == OK)
         err = read_rows(node, portion, &is_given_up, error);
@@ -371,7 +371,7 @@ enum err partial_compute(struct exec_node *node, const struct portion *portion,
     if (err == OK && !is_given_up)
         err = make(node, tier, out, error);
     group_drop_tier(node);
-    group->digest_states = group->tiers[0].states;
+    group->digest_tier = &group->tiers[0];
     return err;
 }
 

@@ -78,11 +78,12 @@ static bool begin(void *context, size_t run_count)
 static enum err add(struct runs *runs, const struct scan_extent *extents, struct error *error)
 {
     struct group *group = runs->node->state;
+    struct group_tier *tier = &group->tiers[group->tier_count - 1];
     char *states;
     enum err err = group_states_of(runs->node, &runs->one, &states, error);
     for (size_t i = 0; err == OK && i < group->call_count; i++)
         err = group->calls[i].call->aggregate->take(states + group->calls[i].state_offset,
-                                                    &extents[i], error);
+                                                    &extents[i], &tier->aggregate_memory, error);
     return err;
 }
 

@@ -147,7 +147,7 @@ static struct group_tier *begin_tier(struct exec_node *node)
         }
     }
     tier->is_portion = true;
-    group->digest_states = tier->states;
+    group->digest_tier = tier;
     return tier;
 }
 

@@ -273,7 +273,9 @@ static enum err add_bits(struct exec_node *node, size_t index, const struct dist
         return err;
     to->direct.has_null = to->direct.has_null || from->direct.has_null;
     struct scan_extent extent = {.row_count = count};
-    return call->call->aggregate->take(group->tiers[0].states + call->state_offset, &extent, error);
+    struct group_tier *tier = &group->tiers[0];
+    return call->call->aggregate->take(tier->states + call->state_offset, &extent,
+                                       &tier->aggregate_memory, error);
 }
 
 /* ids NULL: there are no groups. */

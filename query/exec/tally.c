@@ -232,7 +232,8 @@ enum err tally_flush(struct exec_node *node, struct group_tier *tier, struct err
             uint32_t code = tally->met[i];
             struct scan_extent extent = extent_of(tally, call, code);
             if (extent.row_count != 0)
-                err = aggregate->take(states + tally->groups[code] * group->stride, &extent, error);
+                err = aggregate->take(states + tally->groups[code] * group->stride, &extent,
+                                      &tier->aggregate_memory, error);
         }
     }
     forget(tally);

@@ -60,7 +60,8 @@ struct aggregate {
     /* Other than NEED_VALUES: adds rows by what is known of their argument (a column of the
      * argument's type), for the same result as with update. */
     enum aggregate_need need;
-    enum err (*take)(void *state, const struct scan_extent *extent, struct error *error);
+    enum err (*take)(void *state, const struct scan_extent *extent, struct aggregate_memory *memory,
+                     struct error *error);
     /* target += source, in segment order; for partial aggregates. */
     enum err (*combine)(void *target, const void *source, struct aggregate_memory *memory,
                         struct error *error);

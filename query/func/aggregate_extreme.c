@@ -176,30 +176,30 @@ static enum err value_update(char *states, size_t stride, const uint32_t *group,
         return value_update(states, stride, group, selection, count, arguments, is_max, memory);   \
     }                                                                                              \
     static enum err int_##direction##_take(void *state, const struct scan_extent *extent,          \
-                                           struct error *error)                                    \
+                                           struct aggregate_memory *memory, struct error *error)   \
     {                                                                                              \
-        (void)error;                                                                               \
+        (void)memory, (void)error;                                                                 \
         const struct value *value = (is_max) ? &extent->greatest : &extent->least;                 \
         if (extent->null_count < extent->row_count)                                                \
             int_take(state, value->i, is_max);                                                     \
         return OK;                                                                                 \
     }                                                                                              \
     static enum err float_##direction##_take(void *state, const struct scan_extent *extent,        \
-                                             struct error *error)                                  \
+                                             struct aggregate_memory *memory, struct error *error) \
     {                                                                                              \
-        (void)error;                                                                               \
+        (void)memory, (void)error;                                                                 \
         const struct value *value = (is_max) ? &extent->greatest : &extent->least;                 \
         if (extent->null_count < extent->row_count)                                                \
             float_take(state, value->f, is_max);                                                   \
         return OK;                                                                                 \
     }                                                                                              \
     static enum err value_##direction##_take(void *state, const struct scan_extent *extent,        \
-                                             struct error *error)                                  \
+                                             struct aggregate_memory *memory, struct error *error) \
     {                                                                                              \
         (void)error;                                                                               \
         const struct value *value = (is_max) ? &extent->greatest : &extent->least;                 \
-        if (extent->null_count < extent->row_count) /* never of texts, which need memory */        \
-            value_take(state, value, is_max, NULL);                                                \
+        if (extent->null_count < extent->row_count)                                                \
+            value_take(state, value, is_max, memory);                                              \
         return OK;                                                                                 \
     }                                                                                              \
     static enum err int_##direction##_combine(                                                     \

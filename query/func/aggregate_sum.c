@@ -112,16 +112,18 @@ static void count_remove(void *state, size_t count, const struct column *argumen
         ((struct count_state *)state)->count -= !column_is_null(&arguments[0], row);
 }
 
-static enum err count_star_take(void *state, const struct scan_extent *extent, struct error *error)
+static enum err count_star_take(void *state, const struct scan_extent *extent,
+                                struct aggregate_memory *memory, struct error *error)
 {
-    (void)error;
+    (void)memory, (void)error;
     ((struct count_state *)state)->count += (int64_t)extent->row_count;
     return OK;
 }
 
-static enum err count_take(void *state, const struct scan_extent *extent, struct error *error)
+static enum err count_take(void *state, const struct scan_extent *extent,
+                           struct aggregate_memory *memory, struct error *error)
 {
-    (void)error;
+    (void)memory, (void)error;
     ((struct count_state *)state)->count += (int64_t)(extent->row_count - extent->null_count);
     return OK;
 }
@@ -215,9 +217,10 @@ static void int_remove(void *state, size_t count, const struct column *arguments
     }
 }
 
-static enum err int_take(void *state, const struct scan_extent *extent, struct error *error)
+static enum err int_take(void *state, const struct scan_extent *extent,
+                         struct aggregate_memory *memory, struct error *error)
 {
-    (void)error;
+    (void)memory, (void)error;
     struct int_sum *sum = state;
     sum->sum += extent->sum;
     sum->count += (int64_t)(extent->row_count - extent->null_count);
@@ -330,9 +333,10 @@ static enum err float_update(char *states, size_t stride, const uint32_t *group,
     return OK;
 }
 
-static enum err float_sum_take(void *state, const struct scan_extent *extent, struct error *error)
+static enum err float_sum_take(void *state, const struct scan_extent *extent,
+                               struct aggregate_memory *memory, struct error *error)
 {
-    (void)error;
+    (void)memory, (void)error;
     struct float_sum *sum = state;
     float_add(sum, extent->total);
     sum->compensation += extent->lost;
@@ -450,8 +454,10 @@ static enum err numeric_update(char *states, size_t stride, const uint32_t *grou
     return OK;
 }
 
-static enum err numeric_take(void *state, const struct scan_extent *extent, struct error *error)
+static enum err numeric_take(void *state, const struct scan_extent *extent,
+                             struct aggregate_memory *memory, struct error *error)
 {
+    (void)memory;
     struct numeric_sum *sum = state;
     struct numeric value = {.digits = extent->sum, .scale = extent->scale};
     int64_t count = sum->count + (int64_t)(extent->row_count - extent->null_count);

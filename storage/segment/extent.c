@@ -1,7 +1,8 @@
 /* What is known of a morsel's rows, or of a part of them, without vectors being made: how many pass
  * the filter, and the least, the greatest and the sum of a column's values among them.
  *
- *   all rows of a block   number, NULLs, least and greatest: the footer's
+ *   all rows of a block   number, NULLs, least and greatest: the footer's; of texts these are codes
+ *                         of the segment's dictionary, which is sorted
  *   a run of rows         nothing in it is NULL: sums while the values are packed, else what one
  *                         pass over them says; of the column that the segment is sorted by, the
  *                         first row has the least value and the last the greatest
@@ -84,6 +85,30 @@ static bool range_of_zone(const struct cursor_column *column, const struct block
     int64_t max = zone->max - (fault_is("sealed.extent_of_zone") ? 1 : 0);
     return zone->has_range && value_of(type, class, zone->min, &out->least) &&
            value_of(type, class, max, &out->greatest);
+}
+
+/* The texts of a dictionary that a block's codes begin and end with. */
+static bool has_codes(const struct cursor_column *column, const struct block_zone *zone)
+{
+    uint8_t type = column->sealed->type.id;
+    return (type == TYPE_TEXT || type == TYPE_VARCHAR) && zone->has_range && zone->min >= 0 &&
+           zone->min <= zone->max && zone->max < (int64_t)column->sealed->entry_count;
+}
+
+static enum err range_of_codes(struct cursor *cursor, struct cursor_column *column,
+                               struct scan_extent *out, struct error *error)
+{
+    const struct block_zone *zone = &column->sealed->blocks[cursor->place.block].zone;
+    const struct cache_entry *dictionary;
+    enum err err = cursor_dictionary(cursor, column, &dictionary, error);
+    if (err != OK)
+        return err;
+    assert(dictionary->text_count == column->sealed->entry_count);
+    struct type type = column->sealed->type;
+    int64_t max = zone->max - (fault_is("sealed.extent_of_codes") && zone->max > 0 ? 1 : 0);
+    out->least = (struct value){.type = type, .text = dictionary->texts[zone->min]};
+    out->greatest = (struct value){.type = type, .text = dictionary->texts[max]};
+    return OK;
 }
 
 /* --- values --- */
@@ -190,7 +215,13 @@ static bool can_sum_valid(const struct cursor_column *column, const struct block
 /* --- extents --- */
 
 /* What a column is asked for, and what it takes to know it. */
-enum extent_way { EXTENT_UNKNOWN, EXTENT_BY_ZONE, EXTENT_BY_PART, EXTENT_BY_VALID };
+enum extent_way {
+    EXTENT_UNKNOWN,
+    EXTENT_BY_ZONE,
+    EXTENT_BY_CODES,
+    EXTENT_BY_PART,
+    EXTENT_BY_VALID
+};
 
 static enum extent_way way_of(struct cursor *cursor, struct cursor_column *column,
                               enum scan_want want, bool is_whole, struct scan_extent *extent)
@@ -205,6 +236,9 @@ static enum extent_way way_of(struct cursor *cursor, struct cursor_column *colum
         return is_whole || zone->null_count == 0 ? EXTENT_BY_ZONE : EXTENT_UNKNOWN;
     if (is_whole && want == SCAN_WANT_RANGE && range_of_zone(column, zone, extent))
         return EXTENT_BY_ZONE;
+    if (is_whole && want == SCAN_WANT_RANGE && column->sealed->entry_count != 0 &&
+        (zone->null_count == extent->row_count || has_codes(column, zone)))
+        return zone->null_count == extent->row_count ? EXTENT_BY_ZONE : EXTENT_BY_CODES;
     if (is_plain_block(column, zone))
         return EXTENT_BY_PART;
     if (!is_whole || want != SCAN_WANT_SUM || !can_sum_valid(column, zone))
@@ -229,6 +263,9 @@ enum err cursor_extent_part(struct cursor *cursor, size_t index, enum scan_want 
     case EXTENT_UNKNOWN:
         break;
     case EXTENT_BY_ZONE:
+        break;
+    case EXTENT_BY_CODES:
+        err = range_of_codes(cursor, column, &extent, error);
         break;
     case EXTENT_BY_PART:
         err = want == SCAN_WANT_RANGE ? range_of_part(cursor, column, &part, &extent, error)

@@ -5,7 +5,23 @@
 #include "storage/base/fault.h"
 #include "tests/unit/query/made_events.h"
 
-#define COLUMNS MADE_PAGE
+#define COLUMNS MADE_EVENT_COLUMNS
+#define LONG_TEXT 300
+
+/* The greatest of all pages is long, the next ones differ in their last byte; in places a page is
+ * met once and no dictionary is worth it, and all are NULL. */
+static struct value make_page(struct value value, uint32_t row, struct arena *arena)
+{
+    bool is_lone = row >= MADE_EVENTS_ROWS && row < MADE_EVENTS_ROWS + 3000;
+    if (row % 6000 == 11 || is_lone) {
+        char *text = arena_alloc(arena, LONG_TEXT);
+        memset(text, is_lone ? 'y' : 'z', LONG_TEXT);
+        snprintf(text + LONG_TEXT - 8, 8, "%07u", (unsigned)(row * 31 % 100000));
+        value = (struct value){.type = value.type, .text = slice_of(text, LONG_TEXT - 1)};
+    }
+    value.is_null = value.is_null || (row >= 65530 && row < MADE_EVENTS_ROWS);
+    return value;
+}
 
 /* "ratio" is nothing but zeros of both signs in places. */
 static struct value make_cell(struct random_stream *chance, uint32_t column, uint32_t row,
@@ -14,7 +30,7 @@ static struct value make_cell(struct random_stream *chance, uint32_t column, uin
     struct value value = made_event_cell(chance, column, row, arena);
     if (column == MADE_RATIO)
         value.f = row < 66000 ? (double)row / 7 - 300 : random_below(chance, 2) == 0 ? -0.0 : 0.0;
-    return value;
+    return column == MADE_PAGE ? make_page(value, row, arena) : value;
 }
 
 static void setup(struct made_store *f)
@@ -43,6 +59,8 @@ static const char *const lists[] = {
     "sum(price)%s, max(price)%s, avg(price)%s, min(price)%s",
     "min(ratio)%s, max(ratio)%s",
     "sum(n)%s, sum(ratio)%s, count(*)%s, max(ts)%s",
+    "min(page)%s, max(page)%s",
+    "max(word)%s, count(*)%s, max(page)%s, count(page)%s, sum(n)%s",
 };
 
 static const char *const conditions[] = {
@@ -55,6 +73,8 @@ static const char *const conditions[] = {
     "word = 'w9' AND ts < timestamptz '1970-01-01 00:01:11+00'",
     "ratio > 4000",
     "kind = 'blue'",
+    "page IS NULL",
+    "page > ''",
 };
 
 /* What is asked about: everything, and groups by time, which are told of runs of rows. */
@@ -99,9 +119,9 @@ static void compose(size_t form, const char *list, const char *filter, const cha
 
 static bool is_any_fault(void)
 {
-    return fault_is("sealed.extent_of_zone") || fault_is("sealed.run_begins_early") ||
-           fault_is("sealed.run_ends_late") || fault_is("sealed.list_short") ||
-           fault_is("group.run_last_window");
+    return fault_is("sealed.extent_of_codes") || fault_is("sealed.extent_of_zone") ||
+           fault_is("sealed.run_begins_early") || fault_is("sealed.run_ends_late") ||
+           fault_is("sealed.list_short") || fault_is("group.run_last_window");
 }
 
 static uint32_t count_differences(struct made_store *f, size_t form)
@@ -141,12 +161,13 @@ static void test_same_answers(void **state)
         const char *name;
         size_t form;
     } faults[] = {
-        {"sealed.extent_of_zone", 0}, {"sealed.list_short", 0},     {"sealed.run_begins_early", 2},
-        {"sealed.run_ends_late", 1},  {"group.run_last_window", 5},
+        {"sealed.extent_of_codes", 0},  {"sealed.extent_of_zone", 0}, {"sealed.list_short", 0},
+        {"sealed.run_begins_early", 2}, {"sealed.run_ends_late", 1},  {"group.run_last_window", 5},
     };
     for (size_t i = 0; i < array_count(faults); i++) {
         fault_plant(faults[i].name);
-        assert_true(count_differences(&f, faults[i].form) > 0);
+        if (count_differences(&f, faults[i].form) == 0)
+            fail_msg("%s was not found", faults[i].name);
         fault_clear();
     }
 #endif
@@ -206,6 +227,8 @@ static void test_nothing_is_read(void **state)
     assert_null(strstr(plan, "pages="));
     run(&f, "EXPLAIN ANALYZE SELECT count(*), max(ts), sum(n) FROM t", true, plan, sizeof(plan));
     assert_non_null(strstr(plan, "pages="));
+    run(&f, "EXPLAIN ANALYZE SELECT min(kind), max(word) FROM t", true, plan, sizeof(plan));
+    assert_non_null(strstr(plan, "pages=4 ")); /* the dictionaries of two segments, no block */
     made_store_close(&f);
 }
 
