@@ -116,14 +116,14 @@ static bool has_literal(const struct expr *expr)
     return has;
 }
 
-static void fix_literals(struct builder *b, const struct expr *expr)
+void build_fix_literals(struct builder *b, const struct expr *expr)
 {
-    if (expr->literal != 0)
+    if (b->is_literal_fixed != NULL && expr->literal != 0)
         b->is_literal_fixed[expr->literal - 1] = true;
     if (expr->folded != NULL)
-        fix_literals(b, expr->folded);
+        build_fix_literals(b, expr->folded);
     for (uint32_t i = 0; i < expr->argument_count; i++)
-        fix_literals(b, expr->arguments[i]);
+        build_fix_literals(b, expr->arguments[i]);
 }
 
 /* Casts and calls can be computed again of other literals. A truth is another matter: what the plan
@@ -135,7 +135,7 @@ static void note_folded(struct builder *b, struct expr *expr, struct expr *const
     if ((expr->kind == EXPR_CAST || expr->kind == EXPR_CALL) && expr->type.id != TYPE_BOOL)
         constant->folded = expr;
     else
-        fix_literals(b, expr);
+        build_fix_literals(b, expr);
 }
 
 struct expr *build_fold(struct builder *b, struct expr *expr)

@@ -56,6 +56,8 @@ struct builder {
     bool *is_literal_fixed;
 };
 
+/* What the plan is depends on the literals in it. */
+void build_fix_literals(struct builder *b, const struct expr *expr);
 /* A step is done: looks, every so many. Once it has failed it does so for good, so whoever cannot
  * return it may go on with whatever is quick. */
 MUST_CHECK enum err build_look(struct builder *b);

@@ -5,11 +5,12 @@
  * The text is bound, typed and planned with the literals as they stand, so names, types and errors
  * are what they are without this. At the end a literal becomes a value if all that was made of it
  * stands beside a comparison or in an IN list of a scan's filter, where the scan asks for it when
- * it opens, or is the LIMIT or OFFSET of the outermost query: then nothing else can depend on it.
- * Where it went elsewhere besides (into a truth that was folded, a join's condition, the filter of
- * a group) it stays what it is, and texts that differ in it do not share the plan. What was
- * computed of literals ('…'::timestamptz - interval '1 day') is one value, computed again for each
- * text. */
+ * it opens, or of an aggregate's FILTER, or is an argument of a function in FROM that gives rows,
+ * or the LIMIT or OFFSET of the outermost query: then nothing else can depend on it. Where it went
+ * elsewhere besides (into a truth that was folded, a join's condition, the filter of a group) it
+ * stays what it is, and texts that differ in it do not share the plan. What was computed of
+ * literals ('…'::timestamptz - interval '1 day') is one value, computed again for each text; a cast
+ * that depends on the zone (TIMESTAMP '…' beside a timestamptz) is computed when the query runs. */
 #include "query/func/func.h"
 #include "query/plan/rewrite.h"
 #include "storage/base/fault.h"
@@ -64,6 +65,19 @@ static bool is_logic(const struct expr *expr)
     return expr->kind == EXPR_AND || expr->kind == EXPR_OR || expr->kind == EXPR_NOT;
 }
 
+static bool is_value(const struct expr *expr)
+{
+    while (expr->kind == EXPR_CAST && !is_marked(expr))
+        expr = expr->arguments[0];
+    return is_marked(expr);
+}
+
+static void fix_value(struct lifter *l, const struct expr *expr)
+{
+    if (!is_value(expr) || has_fixed(l, expr))
+        fix(l, expr);
+}
+
 static void fix_filter(struct lifter *l, const struct expr *expr)
 {
     bool is_test = is_comparison(expr);
@@ -75,8 +89,8 @@ static void fix_filter(struct lifter *l, const struct expr *expr)
         const struct expr *argument = expr->arguments[i];
         if (!is_test)
             fix_filter(l, argument);
-        else if (!is_marked(argument) || has_fixed(l, argument))
-            fix(l, argument);
+        else
+            fix_value(l, argument);
     }
 }
 
@@ -96,12 +110,38 @@ static void fix_limited(struct lifter *l, const struct plan *plan)
     plan_visit_node(&rest, fix, l);
 }
 
+static void fix_group(struct lifter *l, const struct plan *plan)
+{
+    struct plan rest = *plan;
+    size_t count = plan->group.aggregate_count;
+    rest.group.aggregates =
+        arena_alloc_array(l->build->arena, count + 1, sizeof(*rest.group.aggregates));
+    for (size_t i = 0; i < count; i++) {
+        rest.group.aggregates[i] = plan->group.aggregates[i];
+        rest.group.aggregates[i].filter = NULL;
+        if (plan->group.aggregates[i].filter != NULL)
+            fix_filter(l, plan->group.aggregates[i].filter);
+    }
+    plan_visit_node(&rest, fix, l);
+}
+
+static void fix_arguments(struct lifter *l, const struct series_call *call)
+{
+    for (uint32_t i = 0; i < call->argument_count; i++)
+        fix_value(l, call->arguments[i]);
+}
+
 static void fix_plan(struct lifter *l, const struct plan *plan)
 {
     if (plan == NULL)
         return;
     if (plan->kind == PLAN_SORT || plan->kind == PLAN_LIMIT)
         fix_limited(l, plan);
+    else if (plan->kind == PLAN_SERIES)
+        for (size_t i = 0; i < plan->series.call_count; i++)
+            fix_arguments(l, &plan->series.calls[i]);
+    else if (plan->kind == PLAN_GROUP)
+        fix_group(l, plan);
     else if (plan->kind != PLAN_SCAN)
         plan_visit_node(plan, fix, l);
     else if (plan->scan.filter != NULL)
@@ -174,7 +214,28 @@ static struct expr *lift_constant(struct lifter *l, const struct expr *expr)
     return bound(l, item, expr->type, expr->text_position);
 }
 
-/* A copy: parts of the filter may stand in other plans too. */
+/* A copy: parts of it may stand in other plans too. */
+static struct expr *lift_value(struct lifter *l, struct expr *expr)
+{
+    if (!is_value(expr) || has_fixed(l, expr))
+        return expr;
+    if (is_marked(expr))
+        return lift_constant(l, expr);
+    struct expr *copy = arena_alloc(l->build->arena, sizeof(*copy));
+    *copy = *expr;
+    copy->arguments = arena_alloc_array(l->build->arena, 1, sizeof(struct expr *));
+    copy->arguments[0] = lift_value(l, expr->arguments[0]);
+    return copy;
+}
+
+static struct expr **lift_values(struct lifter *l, struct expr *const *exprs, size_t count)
+{
+    struct expr **out = arena_alloc_array(l->build->arena, count + 1, sizeof(struct expr *));
+    for (size_t i = 0; i < count; i++)
+        out[i] = lift_value(l, exprs[i]);
+    return out;
+}
+
 static struct expr *lift_filter(struct lifter *l, const struct expr *expr)
 {
     struct expr *copy = arena_alloc(l->build->arena, sizeof(*copy));
@@ -182,16 +243,14 @@ static struct expr *lift_filter(struct lifter *l, const struct expr *expr)
     bool is_test = is_comparison(expr);
     if (!is_test && !is_logic(expr))
         return copy;
+    if (is_test) {
+        copy->arguments = lift_values(l, expr->arguments, expr->argument_count);
+        return copy;
+    }
     copy->arguments =
         arena_alloc_array(l->build->arena, expr->argument_count, sizeof(struct expr *));
-    for (uint32_t i = 0; i < expr->argument_count; i++) {
-        struct expr *argument = expr->arguments[i];
-        if (!is_test)
-            argument = lift_filter(l, argument);
-        else if (is_marked(argument) && !has_fixed(l, argument))
-            argument = lift_constant(l, argument);
-        copy->arguments[i] = argument;
-    }
+    for (uint32_t i = 0; i < expr->argument_count; i++)
+        copy->arguments[i] = lift_filter(l, expr->arguments[i]);
     return copy;
 }
 
@@ -209,6 +268,15 @@ static void lift_plan(struct lifter *l, struct plan *plan)
         return;
     if (plan->kind == PLAN_SCAN && plan->scan.filter != NULL)
         plan->scan.filter = lift_filter(l, plan->scan.filter);
+    for (size_t i = 0; plan->kind == PLAN_GROUP && i < plan->group.aggregate_count; i++) {
+        struct aggregate_call *call = &plan->group.aggregates[i];
+        if (call->filter != NULL)
+            call->filter = lift_filter(l, call->filter);
+    }
+    for (size_t i = 0; plan->kind == PLAN_SERIES && i < plan->series.call_count; i++) {
+        struct series_call *call = &plan->series.calls[i];
+        call->arguments = lift_values(l, call->arguments, call->argument_count);
+    }
     if (plan->kind == PLAN_SORT || plan->kind == PLAN_LIMIT) {
         plan->sort.limit = lift_limit(l, plan->sort.limit);
         plan->sort.offset = lift_limit(l, plan->sort.offset);

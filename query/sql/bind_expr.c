@@ -6,6 +6,8 @@
 
 #include "query/func/aggregate.h"
 #include "query/func/over.h"
+#include "query/sql/shape.h"
+#include "storage/base/fault.h"
 #include "storage/base/number.h"
 
 #include <assert.h>
@@ -154,6 +156,9 @@ static struct expr *add_aggregate(struct binder *b, struct scope *scope,
         scope->aggregates = bind_grow(b->arena, scope->aggregates, scope->aggregate_count,
                                       &scope->aggregate_capacity, sizeof(*scope->aggregates));
         scope->aggregates[scope->aggregate_count++] = *call;
+    } else if (call->filter != NULL && !fault_is("cache.shape_merges_filters")) { /* one for both */
+        build_fix_literals(&b->build, call->filter);
+        build_fix_literals(&b->build, scope->aggregates[index].filter);
     }
     return build_column(&b->build, AGGREGATE_COLUMN_FIRST + (uint32_t)index, call->type,
                         call->text_position);
@@ -199,6 +204,8 @@ static enum err bind_aggregate_parts(struct binder *b, struct scope *scope,
 {
     scope->is_in_aggregate = true;
     enum err result = bind_arguments(b, scope, node, &request->arguments);
+    if (node->filter != NULL && b->build.is_literal_fixed != NULL && b->inside == NULL)
+        shape_mark(b->context->shape, node->filter, b->arena);
     if (result == OK && node->filter != NULL)
         result = bind_expr(b, scope, node->filter, &request->filter);
     if (result == OK && request->filter != NULL)

@@ -8,6 +8,7 @@
 #include "query/sql/bind.h"
 
 #include "query/plan/rewrite.h"
+#include "query/sql/shape.h"
 
 enum err bind_new_join(struct binder *b, struct plan *left, struct plan *right, enum join_kind kind,
                        struct plan **out)
@@ -370,6 +371,8 @@ enum err bind_join(struct binder *b, struct scope *scope, const struct ast_from 
         if (result == OK)
             result = merge_pairs(&s, out);
     } else if (result == OK && from->on != NULL) {
+        if (b->build.is_literal_fixed != NULL && b->inside == NULL)
+            shape_mark(b->context->shape, from->on, b->arena);
         result = bind_condition(b, &s.sides, from->on, "JOIN/ON", &(*out)->join.condition);
         if (result == OK)
             result = check_full(&s, *out);

@@ -6,6 +6,7 @@
 
 #include "query/func/func.h"
 #include "query/func/series.h"
+#include "query/sql/shape.h"
 
 bool bind_is_series(struct slice name)
 {
@@ -146,6 +147,8 @@ static enum err add_function(struct binder *b, struct scope *scope, const struct
         add_call(b, list, &call, bind_label(node));
         return OK;
     }
+    if (!is_unnest && b->build.is_literal_fixed != NULL && b->inside == NULL)
+        shape_mark_values(b->context->shape, node, b->arena);
     for (uint32_t index = 0; index < node->count && result == OK; index++)
         result = bind_expr(b, scope, node->arguments[index], &arguments[index]);
     for (uint32_t index = 0; is_unnest && index < node->count && result == OK; index++) {

@@ -201,7 +201,7 @@ static bool is_one_of(struct slice name, const char *const *names, size_t count)
 /* A literal, or what casts and sums make of some. */
 static void mark_operand(const struct marker *m, struct ast_node *node)
 {
-    static const char *const sums[] = {"+", "-", "*"};
+    static const char *const sums[] = {"+", "-", "*", "/"};
     static const char *const calls[] = {"to_timestamp"};
     bool is_passed = false;
     if (node->kind == AST_STRING || node->kind == AST_NUMBER)
@@ -246,6 +246,13 @@ static void mark_tests(const struct marker *m, struct ast_node *node)
 void shape_mark(const struct text_shape *shape, struct ast_node *where, struct arena *arena)
 {
     mark_tests(&(struct marker){.shape = shape, .arena = arena}, where);
+}
+
+void shape_mark_values(const struct text_shape *shape, const struct ast_node *call,
+                       struct arena *arena)
+{
+    for (uint32_t i = 0; i < call->count; i++)
+        mark_operand(&(struct marker){.shape = shape, .arena = arena}, call->arguments[i]);
 }
 
 void shape_mark_limit(const struct text_shape *shape, struct ast_node *node, struct arena *arena)
