@@ -69,7 +69,7 @@ static void entry_remove(struct plan_cache *cache, struct cache_entry *entry)
     while (*link != entry)
         link = &(*link)->next;
     *link = entry->next;
-    if (entry->statement->lifted.count > 0) {
+    if (entry->statement->lifted.has_shape) {
         link = &cache->shapes[entry->shape_hash % BUCKET_COUNT];
         while (*link != entry)
             link = &(*link)->next_shape;
@@ -204,7 +204,7 @@ void plan_cache_add(struct plan_cache *cache, const struct plan_key *key,
     list_add(cache, entry);
     cache->count++;
     cache->size += size;
-    if (statement->lifted.count > 0)
+    if (statement->lifted.has_shape)
         add_shape(cache, key, entry);
     mutex_unlock(&cache->mutex);
 }

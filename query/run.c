@@ -463,7 +463,7 @@ enum err run_plan(struct run *run, struct error *error)
 static enum err place_error(const struct run *run, enum err err, struct error *error)
 {
     const struct lifted_list *lifted = &run->statement->lifted;
-    if (err != OK && lifted->count > 0 && run->shape.count == lifted->shape.count)
+    if (err != OK && lifted->has_shape && run->shape.count == lifted->shape.count)
         error->text_position = shape_place(&lifted->shape, &run->shape, error->text_position);
     return err;
 }

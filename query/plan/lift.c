@@ -314,7 +314,12 @@ void plan_lift(struct builder *build, const struct text_shape *shape, struct sta
     lift_plan(&l, statement->plan);
     for (size_t i = 0; i < statement->subplan_count; i++)
         lift_plan(&l, statement->subplans[i]);
-    if (l.out->count > 0)
+    l.out->has_shape = l.out->count > 0;
+    for (size_t i = 0; i < shape->count; i++) {
+        l.out->is_lifted[i] = l.out->is_lifted[i] || shape->literals[i].is_comment;
+        l.out->has_shape = l.out->has_shape || shape->literals[i].is_comment;
+    }
+    if (l.out->has_shape)
         keep_shape(&l);
     if (fault_is("cache.shape_lifts_ordinal")) /* … and everything else */
         memset(l.out->is_lifted, true, shape->count * sizeof(bool));

@@ -7,12 +7,13 @@
 
 #include "storage/column/type.h"
 
-/* '…' or digits with at most one point. Others ($tag$…$tag$, E'…', 1e5) are text like any other. */
+/* '…' or digits with at most one point. Others ($tag$…$tag$, E'…', 1e5) are text like any other.
+ * Comments between two tokens, up to the end of the last, are a literal that nothing is made of. */
 struct literal {
     uint32_t offset, size; /* bytes of the text, quotes among them */
     int32_t position;      /* 1-based character */
     int32_t characters;
-    bool is_string;
+    bool is_string, is_comment;
     uint8_t type; /* of a number: int4, int8 or numeric */
 };
 
@@ -35,6 +36,7 @@ struct lifted {
 
 struct lifted_list {
     struct text_shape shape; /* of the text that the plan was made from */
+    bool has_shape;          /* other texts may have it: a value is lifted, or it has a comment */
     bool *is_lifted;         /* by literal; others must be the same in every text */
     size_t count;
     struct lifted *items;

@@ -4,6 +4,8 @@
  *   SELECT … WHERE t >= '2026-05-01' AND n > 5      literals: '2026-05-01', 5
  *   ^^^^^^^^^^^^^^^^^^^^             ^^^^^^^^^      the rest, byte for byte, is the shape
  *
+ * A comment (whose request it is, say) is a literal that means nothing.
+ *
  * Two texts of one shape must be read by the parser in the same way up to their literals, so only
  * literals count that begin and end for the parser where they do for this lexer, whatever stands in
  * them: '…' with nothing of its own before it (U&'…') or behind it (a string on the next line goes
@@ -63,7 +65,7 @@ static bool is_query(struct slice text)
     return lexer_is_word(&lexer, token, "select") || lexer_is_word(&lexer, token, "with");
 }
 
-static void add(struct text_shape *out, const struct lexer *lexer, bool is_string)
+static struct literal *add(struct text_shape *out, struct slice text, size_t begin, size_t end)
 {
     size_t counted = 0;
     int64_t before = 0;
@@ -72,15 +74,53 @@ static void add(struct text_shape *out, const struct lexer *lexer, bool is_strin
         counted = last->offset;
         before = last->position - 1;
     }
-    struct slice gap = slice_of(lexer->text.data + counted, lexer->token_offset - counted);
-    out->literals[out->count++] = (struct literal){
-        .offset = (uint32_t)lexer->token_offset,
-        .size = (uint32_t)lexer->token.size,
+    struct slice gap = slice_of(text.data + counted, begin - counted);
+    struct literal *literal = &out->literals[out->count++];
+    *literal = (struct literal){
+        .offset = (uint32_t)begin,
+        .size = (uint32_t)(end - begin),
         .position = (int32_t)(before + (int64_t)utf8_count(gap)) + 1,
-        .characters = (int32_t)utf8_count(lexer->token),
-        .is_string = is_string,
-        .type = is_string ? TYPE_UNKNOWN : number_type(lexer->token),
+        .characters = (int32_t)utf8_count(slice_of(text.data + begin, end - begin)),
+        .type = TYPE_UNKNOWN,
     };
+    return literal;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* Does a comment that runs to the end of the text end there for the parser too? */
+static bool is_closed(struct slice text, size_t begin)
+{
+    for (size_t at = begin, depth = 0; at < text.size; at++) {
+        bool has_next = at + 1 < text.size;
+        bool is_open = has_next && text.data[at] == '/' && text.data[at + 1] == '*';
+        bool is_close = has_next && text.data[at] == '*' && text.data[at + 1] == '/';
+        bool is_line = has_next && text.data[at] == '-' && text.data[at + 1] == '-';
+        if (depth == 0 && is_line)
+            while (at + 1 < text.size && text.data[at + 1] != '\n' && text.data[at + 1] != '\r')
+                at++;
+        depth += is_open;
+        depth -= depth > 0 && is_close;
+        at += is_open || is_close;
+        if (at + 1 >= text.size)
+            return depth == 0;
+    }
+    return true;
+}
+
+/* All comments between two tokens are one; blanks before and behind are the shape's, the line's end
+ * that closes a comment among them. */
+static void add_comment(struct text_shape *out, struct slice text, size_t begin, size_t end)
+{
+    while (begin < end && is_blank(text.data[begin]))
+        begin++;
+    while (begin < end && is_blank(text.data[end - 1]))
+        end--;
+    if (begin < end && out->count < SHAPE_LITERALS_MAX)
+        add(out, text, begin, end)->is_comment = true;
 }
 
 static struct slice gap_before(const struct text_shape *shape, size_t index)
@@ -107,12 +147,15 @@ void shape_make(struct slice text, struct arena *arena, struct text_shape *out)
 {
     struct lexer lexer = {.text = text};
     bool was_string = false;
+    size_t end = 0; /* of the token before */
     *out = (struct text_shape){.text = text};
     if (text.size > SHAPE_TEXT_MAX || !is_query(text))
         return;
     out->literals = arena_alloc_array(arena, SHAPE_LITERALS_MAX, sizeof(*out->literals));
     for (enum lexer_token token; (token = lexer_next(&lexer)) != LEXER_END;) {
         bool is_string = token == LEXER_STRING;
+        add_comment(out, text, end, lexer.token_offset);
+        end = lexer.offset;
         bool is_literal = is_string               ? is_plain_string(&lexer)
                           : token == LEXER_NUMBER ? is_plain_number(&lexer)
                                                   : false;
@@ -121,9 +164,17 @@ void shape_make(struct slice text, struct arena *arena, struct text_shape *out)
             return;
         }
         was_string = is_string;
-        if (is_literal)
-            add(out, &lexer, is_string);
+        if (is_literal) {
+            struct literal *literal = add(out, text, lexer.token_offset, lexer.offset);
+            literal->is_string = is_string;
+            literal->type = is_string ? TYPE_UNKNOWN : number_type(lexer.token);
+        }
     }
+    if (!is_closed(text, end)) {
+        out->count = 0;
+        return;
+    }
+    add_comment(out, text, end, text.size);
     out->hash = shape_hash(out);
 }
 
@@ -132,7 +183,8 @@ bool shape_equal(const struct text_shape *a, const struct text_shape *b)
     if (a->count != b->count || a->hash != b->hash)
         return false;
     for (size_t i = 0; i < a->count; i++)
-        if (a->literals[i].is_string != b->literals[i].is_string)
+        if (a->literals[i].is_string != b->literals[i].is_string ||
+            a->literals[i].is_comment != b->literals[i].is_comment)
             return false;
     for (size_t i = 0; i <= a->count; i++)
         if (!slice_equal(gap_before(a, i), gap_before(b, i)))

@@ -101,6 +101,8 @@ static void mutate(struct chance *chance, const struct text_shape *shape, size_t
         bool is_kept = literal->offset < from || draw(chance, 3) == 0;
         if (!is_kept && literal->is_string)
             mutate_string(chance, shape_literal(shape, i), out);
+        else if (!is_kept && literal->is_comment)
+            writer_cstr(out, "/* another */");
         else if (is_kept || keeps_numbers)
             writer_slice(out, shape_literal(shape, i));
         else
