@@ -54,7 +54,7 @@ class Round:
         self.now, self.seen, self.rows = START + rng.randrange(86_400) * 1_000_000, set(), 0
         self.pace = rng.choice([50_000, 300_000, 2_000_000])  # microseconds between rows, twice that
         self.has_rollup = False
-        self.panels = [self.panel() for _ in range(PANELS)]
+        self.panels = [self.panel(6 if self.is_huge and index < 2 else None) for index in range(PANELS)]
 
     def pick(self, *choices):
         return self.rng.choice(choices)
@@ -102,7 +102,7 @@ class Round:
         first, count = self.rows, self.pick(70_000, 140_000)
         words = {name: f"(ARRAY[{', '.join(repr(word) for word in self.words[name][:500])}])[1 + g * {self.pick(7919, 104_729)} % {min(500, self.counts[name])}]"
                  for name in ("few", "path", "edge", "many")}
-        numbers = {name: f"{self.base[name]}::bigint + g * {self.pick(31, 7907)} % {self.span[name]}" for name in BASES}
+        numbers = {name: f"'{self.base[name]}'::bigint + g * {self.pick(31, 7907)} % {self.span[name]}" for name in BASES}
         odd = "CASE WHEN g % 997 = 5 THEN 'NaN'::float8 WHEN g % 1499 = 7 THEN '-Infinity' ELSE (g * 7919 % 4800 - 800) / 8.0 END" if self.has_odd else "(g * 7919 % 4800 - 800) / 8.0"
         cells = {"id": "g", "ts": f"timestamptz '{stamp(self.now + 1_000_000)}' + (g - {first}) * interval '{self.pace // 2} microseconds'", **words, **numbers,
                  "user_id": "'user-' || g * 104729 % 99991", "d": odd, "r": "(g * 31 % 4800 - 800) / 8.0", "n": "g % 95000 / 100.0", "ok": "g % 3 = 0"}
@@ -178,9 +178,9 @@ class Round:
         is_filtered = self.rng.random() < 0.15 and not text.startswith(("first", "last"))
         return text + (f" FILTER (WHERE {self.test()})" if is_filtered else "")
 
-    def panel(self):
+    def panel(self, form=None):
         """(text, whether its order is total)"""
-        form = self.rng.randrange(12)
+        form = self.rng.randrange(12) if form is None else form
         if form == 0:
             columns = ", ".join(self.rng.sample(list(COLUMNS)[2:], self.pick(1, 3, 12)))
             key = self.pick("ts", "ts DESC", "ts, id", f"{self.pick(*NUMBERS, *TEXTS)}{self.pick('', ' DESC')}{self.pick('', ' NULLS FIRST', ' NULLS LAST')}, id")
