@@ -33,6 +33,11 @@
 
 /* Of the cache's limit: what portions of many groups take a row, twice over. */
 #define MANY_BYTES_PER_ROW 32
+/* What a query makes for others too is not held against it, for so much CPU time where it has so
+ * many rows to read at most. Right after a segment was sealed whoever makes its portions would fall
+ * behind all that come, and with it those that wait for them. */
+#define ALLOWED_ROWS ((uint64_t)5 << 18)
+#define ALLOWED_US 10000
 /* How long a query waits for another one's portion, and looks whether it is to end. */
 #define CLAIM_WAIT_US 100000
 #define CLAIM_PIECE_US 20000
@@ -44,9 +49,10 @@ struct portions {
     struct partial_cache *cache; /* NULL: nothing is kept or found */
     struct partial_plan *plan;
     struct partial_key key;
-    bool is_known;  /* the key says all that results depend on: other threads may make them too */
-    bool is_many;   /* few rows a group: what was made is put together for the next query */
-    bool is_direct; /* rows of portions that are not kept are added to the groups at once */
+    bool is_known;   /* the key says all that results depend on: other threads may make them too */
+    bool is_many;    /* few rows a group: what was made is put together for the next query */
+    bool is_allowed; /* what it makes is little, and may be for others */
+    bool is_direct;  /* rows of portions that are not kept are added to the groups at once */
     struct partial **found;    /* by portion: what the cache had */
     size_t run_begin, run_end; /* found[run_begin] is of all of these */
     struct rollup_use *rollup; /* NULL: none answers the query */
@@ -477,6 +483,8 @@ static enum err find_or_compute(struct exec_node *node, size_t index, struct par
         return OK;
     bool is_to_keep = is_kept(node, portion), is_mine = false;
     enum err err = is_to_keep ? claim(node, portion, &is_mine, out, error) : OK;
+    if (is_mine && portions->is_allowed)
+        worker_allow(ALLOWED_US);
     if (err != OK || *out != NULL)
         return err;
     err = portions->crew != NULL ? partial_crew_get(portions->crew, node, index, out, error)
@@ -558,6 +566,7 @@ enum err portions_read(struct exec_node *node, size_t *rest, struct error *error
     bool is_done = true;
     enum err err = OK;
     uint64_t rows = find_portions(node);
+    portions->is_allowed = rows <= ALLOWED_ROWS;
     portions->is_direct = node->plan->group.key_count != 0 && portions->rollup == NULL &&
                           rows < SHARED_ROWS_MIN && partial_is_exact(node->plan);
     if (portions->is_many)

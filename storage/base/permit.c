@@ -51,7 +51,7 @@ static enum turn_line line_of(const struct worker *worker, int64_t cpu_us)
         return TURN_QUERY;
     if (worker->priority == WORKER_UPKEEP)
         return TURN_UPKEEP;
-    return turn_query_line(cpu_us - worker->job_cpu_us);
+    return turn_query_line(cpu_us - worker->job_cpu_us - worker->allowed_us);
 }
 
 void permit_arrive_anew(struct worker *worker, int64_t cpu_us)
@@ -245,6 +245,12 @@ int64_t worker_queued_us(void)
     int64_t queued_us = worker->first_granted_us - worker->submitted_us;
     worker->submitted_us = 0;
     return queued_us;
+}
+
+void worker_allow(int64_t cpu_us)
+{
+    if (current != NULL)
+        current->allowed_us = cpu_us;
 }
 
 void worker_tell_waits(struct worker_waits *waits)

@@ -173,6 +173,7 @@ static void run_job(struct worker *worker, struct job job)
 {
     struct worker_pool *pool = worker->pool;
     worker->job_cpu_us = worker_cpu_us(worker);
+    worker->allowed_us = 0;
     worker->watch = worker->priority == WORKER_QUERY ? job.is_over : NULL;
     worker->watch_context = job.context;
     worker->watch_due_us = worker->priority == WORKER_QUERY ? job.due_us : 0;

@@ -92,6 +92,9 @@ struct worker_waits {
 int64_t worker_queued_us(void);
 /* Inside a job: from now on it is told so, until the job ends or sets NULL. */
 void worker_tell_waits(struct worker_waits *waits);
+/* Inside a job, of a query: others wait for what it makes, its place in line is as if it had used
+ * so much less CPU time. Until the job ends; the last call counts. */
+void worker_allow(int64_t cpu_us);
 /* The same as worker_yield, but gives way to DECODE jobs only, and comes back before all waiting
  * QUERY jobs. */
 void worker_yield_to_decode(void);

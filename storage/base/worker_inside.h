@@ -43,6 +43,7 @@ struct worker {
     int64_t job_cpu_us;         /* of the thread when the job began; 0 in these of DECODE */
     int64_t turn_cpu_us;        /* … when it got its permit */
     int64_t arrival_cpu_us;     /* … when it came, or came anew */
+    int64_t allowed_us;         /* of its job's: not counted in its place in line */
     struct worker_waits *waits; /* of its job, as it wants to know; NULL: it does not */
     struct turn turn;
     bool is_idle; /* waits for work */

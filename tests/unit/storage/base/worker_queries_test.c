@@ -284,6 +284,38 @@ static void test_equals_end_in_the_order_they_came(void **state)
     assert_true(status.turns_for_age > 0);
 }
 
+static struct worker_pool *allowing_pool;
+
+/* Past the first line while a short one waits, unless what it uses is allowed. */
+static void allowed_job(void *context)
+{
+    worker_allow(*(int64_t *)context);
+    assert_int_equal(worker_submit(allowing_pool, WORKER_QUERY, equal_job, (void *)1), OK);
+    worker_await_line(allowing_pool, 1);
+    int64_t begin_us = clock_thread_cpu_us();
+    while (clock_thread_cpu_us() - begin_us < LONG_US)
+        worker_yield();
+    order[atomic_fetch_add(&run_count, 1)] = 0;
+}
+
+static void test_what_is_made_for_others_is_not_counted(void **state)
+{
+    (void)state;
+    fault_plant("worker.nothing_is_taken_over");
+    for (int is_allowed = 0; is_allowed < 2; is_allowed++) {
+        int64_t allowed_us = is_allowed ? 100 * LONG_US : 0;
+        allowing_pool = worker_pool_create(
+            &(struct worker_options){.core_count = 1, .thread_count = 4, .query_count_max = 8});
+        atomic_store(&run_count, 0);
+        assert_int_equal(worker_submit(allowing_pool, WORKER_QUERY, allowed_job, &allowed_us), OK);
+        assert_true(worker_comes_to(&run_count, 2, GIVE_UP_US));
+        worker_pool_destroy(allowing_pool);
+        assert_int_equal(order[0], !is_allowed);
+    }
+    fault_clear();
+    worker_allow(1); /* outside of a job: nothing */
+}
+
 static struct worker_waits waits;
 
 static void looking_job(void *context)
@@ -336,6 +368,7 @@ int main(void)
         cmocka_unit_test(test_long_queries_get_on_and_end_soon),
         cmocka_unit_test(test_who_is_over_goes_first),
         cmocka_unit_test(test_equals_end_in_the_order_they_came),
+        cmocka_unit_test(test_what_is_made_for_others_is_not_counted),
         cmocka_unit_test(test_waits_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
