@@ -289,12 +289,69 @@ static void test_under_load(void **state)
     forget();
 }
 
+/* --- many that ask the same at once --- */
+
+static const char *const many =
+    "SELECT n % 10000, count(*), sum(n), max(ts) FROM t WHERE ts >= to_timestamp(150) GROUP BY 1";
+static char *many_expected;
+
+static void ask_many(void *context)
+{
+    struct client *client = context;
+    char *got = memory_alloc(SIZE);
+    for (int i = 0; i < 4; i++) {
+        run(client->f, many, "1", "on", got, SIZE);
+        *client->differences += strcmp(got, many_expected) != 0;
+    }
+    memory_free(got);
+    --*client->left;
+}
+
+static void ask_many_at_once(struct made_store *f)
+{
+    _Atomic uint32_t left = 6, differences = 0;
+    struct client client = {.f = f, .left = &left, .differences = &differences};
+    run(f, many, "1", "off", many_expected, SIZE);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(worker_submit(f->pool, WORKER_QUERY, ask_many, &client), OK);
+    while (left > 0)
+        thread_yield();
+    assert_int_equal(differences, 0);
+}
+
+/* Portions of many groups, made and put together by whoever comes first; rows come, are sealed. */
+static void test_runs_at_once(void **state)
+{
+    (void)state;
+    struct made_store f;
+    char *got = memory_alloc(SIZE);
+    many_expected = memory_alloc(SIZE);
+    setup(&f);
+    for (int turn = 0; turn < 3; turn++) {
+        ask_many_at_once(&f);
+        if (turn == 0)
+            insert(&f, BATCHES * BATCH);
+        else
+            made_store_seal(&f);
+    }
+    char text[256];
+    snprintf(text, sizeof(text), "EXPLAIN ANALYZE %s", many);
+    run(&f, text, "1", "on", got, SIZE);
+    const char *found = strstr(got, " partials=");
+    assert_non_null(found);
+    assert_int_not_equal(found[strlen(" partials=")], '0');
+    made_store_close(&f);
+    memory_free(many_expected);
+    memory_free(got);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bytes),         cmocka_unit_test(test_no_memory_ahead),
         cmocka_unit_test(test_rows_count_once),    cmocka_unit_test(test_cpu_of_helpers),
         cmocka_unit_test(test_rows_are_told_once), cmocka_unit_test(test_under_load),
+        cmocka_unit_test(test_runs_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
