@@ -172,7 +172,8 @@ class Round:
 
     def call(self):
         name, number = self.pick(*TEXTS, *NUMBERS, "ts", "id"), self.pick(*NUMBERS)
-        text = self.pick("count(*)", "count(*)", f"count({name})", f"sum({number})", f"sum({number})", f"avg({number})", f"min({name})", f"max({name})",
+        added = self.pick("a", "b", "c", "d", "n")  # not r: sum(real) adds in double
+        text = self.pick("count(*)", "count(*)", f"count({name})", f"sum({added})", f"sum({added})", f"avg({number})", f"min({name})", f"max({name})",
                          f"min({number})", f"max({number})", f"count(DISTINCT {self.pick(*TEXTS, 'a', 'b', 'c')})", "bool_and(ok)", "bool_or(ok)",
                          "percentile_cont(0.9) WITHIN GROUP (ORDER BY r)", f"first({number}, ts)", f"last({name}, ts)")
         is_filtered = self.rng.random() < 0.15 and not text.startswith(("first", "last"))
