@@ -13,7 +13,8 @@ MUST_CHECK enum err raise_filter(struct evaluator *predicate, struct batch *batc
 /* As exec_evaluate(), the same way. */
 MUST_CHECK enum err raise_evaluate(struct evaluator **evaluators, size_t count, struct batch *batch,
                                    struct column *out, struct error *error);
-/* From now on exec_next() of the node gives this error; its rows before that have come. */
+/* From now on exec_next() of the node gives this error; its rows before that have come. In place of
+ * one that it was to give: who reads its rows raises at one of those that have come. */
 void raise_next(struct exec_node *node, const struct error *error);
 
 #endif

@@ -450,8 +450,8 @@ static enum err check_count(const struct portal *portal, struct error *error)
     return err;
 }
 
-/* Up to max_rows (0: all) from where it stands; *is_end when there are no more. Stops where the
- * sink does. */
+/* Up to max_rows (0: all) from where it stands; *is_end when there are no more, as far as it was
+ * asked: after max_rows it is not, and what comes then may raise. Stops where the sink does. */
 static enum err pull(struct portal *portal, uint64_t max_rows, const struct portal_sink *sink,
                      uint64_t *given, bool *is_end, struct error *error)
 {
@@ -462,6 +462,8 @@ static enum err pull(struct portal *portal, uint64_t max_rows, const struct port
     *given = portal->stopped_count;
     *is_end = portal->is_stopped = false;
     for (;;) {
+        if (max_rows != 0 && *given == max_rows) /* whether there are more is not asked */
+            return OK;
         if (portal->batch_row == portal->batch.row_count) {
             portal->batch_row = 0;
             err = run_next(portal->run, &portal->batch, error);
@@ -469,8 +471,6 @@ static enum err pull(struct portal *portal, uint64_t max_rows, const struct port
             if (err != OK || *is_end)
                 return err;
         }
-        if (max_rows != 0 && *given == max_rows)
-            return OK;
         size_t count = portal->batch.row_count - portal->batch_row;
         if (max_rows != 0 && count > max_rows - *given)
             count = (size_t)(max_rows - *given);

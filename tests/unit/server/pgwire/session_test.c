@@ -92,6 +92,10 @@ static const struct {
      "Qbegin|Qdeclare c cursor for select 1 / (2 - x) from (values (1), (2)) v (x)|Qsavepoint a|"
      "Qfetch all c|Qrollback to a|Qfetch 1 c|Qrollback",
      "CZCZCZTDEZCZTEZCZ"},
+    {"a cursor that has what it wants before the row that raises",
+     "Qbegin|Qdeclare c cursor for select 1 / (4 - x) from generate_series(1, 9) v (x)|"
+     "Qfetch 3 c|Qfetch 1 c|Qrollback",
+     "CZCZTDDDCZTEZCZ"},
     {"a portal in a failed transaction", "Qbegin|Nselect 1|O|S|Qselect nope|X|S|Qrollback",
      "CZ12ZEZEZCZ"},
     {"a binary COPY that fails before its first row",
