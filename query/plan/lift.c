@@ -65,9 +65,12 @@ static bool is_logic(const struct expr *expr)
     return expr->kind == EXPR_AND || expr->kind == EXPR_OR || expr->kind == EXPR_NOT;
 }
 
+/* Not through a cast of a text ('now'), which would be read when a row is met, whatever it says. */
 static bool is_value(const struct expr *expr)
 {
-    while (expr->kind == EXPR_CAST && !is_marked(expr))
+    while (expr->kind == EXPR_CAST && !is_marked(expr) &&
+           (type_physical((enum type_id)expr->arguments[0]->type.id) != PHYSICAL_TEXT ||
+            fault_is("cache.shape_lifts_texts")))
         expr = expr->arguments[0];
     return is_marked(expr);
 }

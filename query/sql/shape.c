@@ -16,6 +16,8 @@
 #include "storage/base/hash.h"
 #include "storage/base/number.h"
 
+#include <string.h>
+
 #define SHAPE_TEXT_MAX ((size_t)16 << 10)
 #define SHAPE_LITERALS_MAX 128
 #define SHAPE_LIST_MAX 32 /* of IN: a longer one is made a set once, with the plan */
@@ -91,6 +93,12 @@ static bool is_blank(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+/* To the parser of PostgreSQL 15 \v is none, but within a comment or a string. */
+static bool has_odd_blank(struct slice text)
+{
+    return memchr(text.data, '\v', text.size) != NULL;
+}
+
 /* Does a comment that runs to the end of the text end there for the parser too? */
 static bool is_closed(struct slice text, size_t begin)
 {
@@ -149,7 +157,7 @@ void shape_make(struct slice text, struct arena *arena, struct text_shape *out)
     bool was_string = false;
     size_t end = 0; /* of the token before */
     *out = (struct text_shape){.text = text};
-    if (text.size > SHAPE_TEXT_MAX || !is_query(text))
+    if (text.size > SHAPE_TEXT_MAX || !is_query(text) || has_odd_blank(text))
         return;
     out->literals = arena_alloc_array(arena, SHAPE_LITERALS_MAX, sizeof(*out->literals));
     for (enum lexer_token token; (token = lexer_next(&lexer)) != LEXER_END;) {

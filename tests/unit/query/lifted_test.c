@@ -194,6 +194,7 @@ static const struct pair pairs[] = {
     {"SELECT count(*) FROM e /* a */", "SELECT count(*) FROM e /*/", false},
     {"SELECT count(*) FROM e /* a */", "SELECT count(*) FROM e /**/ -- /*\n/*/*/ */", false},
     {"SELECT count(*) FROM e /* a */", "SELECT count(*) FROM e /***/ --*/ /*\n/*/**/ */", true},
+    {"SELECT count(*) FROM e -- a\v", "SELECT count(*) FROM e /*a*/\v", false},
     {"SELECT count(*) FROM e --a\nWHERE n > 5", "SELECT count(*) FROM e --a WHERE n > 5", false},
     {"SELECT 'a' --b\n'c' FROM e", "SELECT 'a' --d\n'c' FROM e", false},
     {"SELECT 5 */* a */2 FROM e LIMIT 1", "SELECT 5 */* b */2 FROM e LIMIT 1", true},
@@ -262,6 +263,14 @@ static const struct pair pairs[] = {
     /* literals that cannot be read so, or mean something else */
     {E "t > '2026-05-01'", E "t > 'yesterday'", false},
     {E "t > '2026-05-01'", E "t > 'nonsense'", false},
+    {E "t > 'yesterday'", E "t > 'nonsense'", false},
+    {E "t > 'yesterday'", E "t > '2026-05-01'", false},
+    {"SELECT n FROM e WHERE t <= 'now' LIMIT 0", "SELECT n FROM e WHERE t <= 'nonsense' LIMIT 0",
+     false},
+    {"SELECT count(*) FILTER (WHERE t > 'now') FROM e WHERE false",
+     "SELECT count(*) FILTER (WHERE t > 'nonsense') FROM e WHERE false", false},
+    {"SELECT count(*) FROM e a LEFT JOIN e b ON a.t = b.t AND b.t > 'today'",
+     "SELECT count(*) FROM e a LEFT JOIN e b ON a.t = b.t AND b.t > '2026-13-45'", false},
     {E "n > '5'", E "n > 'x'", false},
     {E "n > 5", E "n > 5.5", false},
     {E "n > 5", E "n > 3000000000", false},
@@ -381,7 +390,8 @@ static void test_faults(void **state)
 {
     (void)state;
     static const char *const faults[] = {"cache.shape_ignores_type", "cache.shape_lifts_ordinal",
-                                         "cache.shape_keeps_limit", "cache.shape_merges_filters"};
+                                         "cache.shape_keeps_limit", "cache.shape_merges_filters",
+                                         "cache.shape_lifts_texts"};
     for (size_t fault = 0; fault < array_count(faults); fault++) {
         size_t found = 0;
         fault_plant(faults[fault]);
