@@ -555,7 +555,7 @@ enum err date_parse(struct slice text, int64_t now_us, int64_t *days, struct err
         return report(fault, "date", text, error);
     if (parsed.relative == RELATIVE_NONE) {
         *days = days_from_civil(parsed.civil.year, parsed.civil.month, parsed.civil.day);
-        if (*days * MICROSECONDS_PER_DAY < TIME_MIN || *days > TIME_MAX / MICROSECONDS_PER_DAY)
+        if (*days < TIME_MIN / MICROSECONDS_PER_DAY || *days > TIME_MAX / MICROSECONDS_PER_DAY)
             return out_of_range("date", text, error);
         return OK;
     }

@@ -219,6 +219,12 @@ static void test_range_ends(void **state)
     assert_int_equal(
         timestamptz_parse(SLICE("4714-11-24 00:00+00 BC"), timezone_utc, 0, &value, &error), OK);
     assert_true(value == TIME_MIN);
+    assert_int_equal(date_parse(SLICE("4714-11-24 BC"), 0, &value, &error), OK);
+    assert_int_equal(date_parse(SLICE("4714-11-23 BC"), 0, &value, &error), ERR_INPUT);
+    assert_int_equal(date_parse(SLICE("294246-12-31"), 0, &value, &error), OK);
+    assert_int_equal(date_parse(SLICE("294247-01-01"), 0, &value, &error), ERR_INPUT);
+    assert_int_equal(date_parse(SLICE("294276-01-01"), 0, &value, &error), ERR_INPUT);
+    assert_string_equal(error.sqlstate, "22008");
 }
 
 int main(void)
