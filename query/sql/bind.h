@@ -145,6 +145,12 @@ struct binder {
     struct view_dependencies *depends;    /* CREATE VIEW: what its own text names; else NULL */
 };
 
+/* May literals that are bound now become values of the plan? Not those of a view's text. */
+static inline bool bind_can_lift(const struct binder *b)
+{
+    return b->build.is_literal_fixed != NULL && b->inside == NULL;
+}
+
 struct dependency_list {
     size_t count, capacity;
     uint32_t *ids;

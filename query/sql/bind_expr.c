@@ -204,7 +204,7 @@ static enum err bind_aggregate_parts(struct binder *b, struct scope *scope,
 {
     scope->is_in_aggregate = true;
     enum err result = bind_arguments(b, scope, node, &request->arguments);
-    if (node->filter != NULL && b->build.is_literal_fixed != NULL && b->inside == NULL)
+    if (node->filter != NULL && bind_can_lift(b))
         shape_mark(b->context->shape, node->filter, b->arena);
     if (result == OK && node->filter != NULL)
         result = bind_expr(b, scope, node->filter, &request->filter);

@@ -371,7 +371,7 @@ enum err bind_join(struct binder *b, struct scope *scope, const struct ast_from 
         if (result == OK)
             result = merge_pairs(&s, out);
     } else if (result == OK && from->on != NULL) {
-        if (b->build.is_literal_fixed != NULL && b->inside == NULL)
+        if (bind_can_lift(b))
             shape_mark(b->context->shape, from->on, b->arena);
         result = bind_condition(b, &s.sides, from->on, "JOIN/ON", &(*out)->join.condition);
         if (result == OK)

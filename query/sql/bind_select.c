@@ -591,7 +591,7 @@ static enum err bind_where(struct select_state *s, struct plan **plan)
     s->scope.is_aggregate_allowed = s->scope.is_over_allowed = s->scope.is_series_allowed = false;
     if (s->select->where == NULL)
         return OK;
-    if (s->b->build.is_literal_fixed != NULL && s->b->inside == NULL) /* not of a view's text */
+    if (bind_can_lift(s->b))
         shape_mark(s->b->context->shape, s->select->where, s->b->arena);
     enum err result = bind_condition(s->b, &s->scope, s->select->where, "WHERE", &where);
     return result != OK ? result : bind_filter(s->b, *plan, where, plan);

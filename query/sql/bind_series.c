@@ -147,7 +147,7 @@ static enum err add_function(struct binder *b, struct scope *scope, const struct
         add_call(b, list, &call, bind_label(node));
         return OK;
     }
-    if (!is_unnest && b->build.is_literal_fixed != NULL && b->inside == NULL)
+    if (!is_unnest && bind_can_lift(b))
         shape_mark_values(b->context->shape, node, b->arena);
     for (uint32_t index = 0; index < node->count && result == OK; index++)
         result = bind_expr(b, scope, node->arguments[index], &arguments[index]);
